@@ -1,0 +1,1 @@
+"""PostgreSQL: engine, embedded server, read session, unit of work, migrations."""

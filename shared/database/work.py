@@ -1,0 +1,256 @@
+"""The unit of work: one transaction of rows, announcements, due work, timers and audit.
+
+This is the only module that commits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Executable, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from shared.bus.port import Message
+from shared.clock import Clock, real_now
+from shared.database.tables import StandardTables
+from shared.events.base import Event
+from shared.events.envelope import encode
+
+Rows = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: `staff:<id>`, `client:<id>`, `event:<group>`, `timer:<kind>`, `due:<kind>`, `command`."""
+
+    name: str
+
+
+@dataclass(slots=True)
+class Wakeups:
+    """Set after a commit so that the relay and the evaluators of this process need not poll."""
+
+    outbox: asyncio.Event = field(default_factory=asyncio.Event)
+    due: asyncio.Event = field(default_factory=asyncio.Event)
+    timer: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def lock_number(name: str) -> int:
+    """A signed 64-bit number for an advisory lock."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True)
+
+
+class ReadSession:
+    """Reads in one read-only transaction; a type of its own, so that a signature says who may write."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def execute(self, statement: Executable, rows: Rows = None) -> CursorResult[Any]:
+        return await self._connection.execute(statement, rows)
+
+
+class Work(ReadSession):
+    """Writes; handed to handlers by `Database.work`, which commits when the block ends without error."""
+
+    def __init__(
+        self, connection: AsyncConnection, *, tables: StandardTables, service: str, actor: Actor,
+        clock: Clock,
+    ) -> None:
+        super().__init__(connection)
+        self.service = service
+        self.actor = actor
+        self.clock = clock
+        self._tables = tables
+        self._events: list[Event] = []
+        self._messages: list[Message] = []
+        self._due: dict[str, set[str]] = {}
+        self._timers: dict[tuple[str, str], datetime | None] = {}
+        self._audit: list[dict[str, Any]] = []
+
+    def now(self) -> datetime:
+        """Business time."""
+        return self.clock.now()
+
+    def announce(self, *events: Event) -> None:
+        """Say these, once this transaction has committed."""
+        self._events.extend(events)
+
+    def send(self, *messages: Message) -> None:
+        """Put finished messages on the log (dead letters, replays); events go by `announce`."""
+        self._messages.extend(messages)
+
+    def due(self, kind: str, keys: Iterable[str]) -> None:
+        """Judge these keys after the commit."""
+        found = set(keys)
+        if found:
+            self._due.setdefault(kind, set()).update(found)
+
+    def timer(self, kind: str, key: str, due_at: datetime | None) -> None:
+        """Fire `kind` for `key` at this business instant; replaces an earlier one, None removes it."""
+        self._timers[(kind, key)] = due_at
+
+    def audit(
+        self, action: str, record_kind: str, record_id: object, *, version: int | None = None,
+        details: AuditDetails | None = None,
+    ) -> None:
+        """One insert-only line, in this transaction."""
+        known = details or AuditDetails()
+        self._audit.append(
+            {
+                "at": self.now(),
+                "actor": self.actor.name,
+                "action": action,
+                "record_kind": record_kind,
+                "record_id": str(record_id),
+                "record_version": version,
+                "area_id": known.area_id,
+                "reason": known.reason,
+                "policy": known.policy,
+                "cause_id": known.cause_id,
+            }
+        )
+
+    async def lock(self, *names: str) -> None:
+        """Hold these names until the transaction ends; sorted, so that two workers cannot deadlock."""
+        numbers = sorted({lock_number(f"{self.service}/{name}") for name in names})
+        if numbers:
+            await self.execute(
+                text("SELECT pg_advisory_xact_lock(number) FROM unnest(CAST(:numbers AS bigint[])) AS number"),
+                {"numbers": numbers},
+            )
+
+    async def flush(self) -> frozenset[str]:
+        """Write what was said; returns which of outbox, due, timer got rows."""
+        touched = set()
+        if self._events or self._messages:
+            await self._write_outbox()
+            touched.add("outbox")
+        if self._due:
+            rows = [{"kind": kind, "keys": sorted(keys)} for kind, keys in self._due.items()]
+            await self.execute(self._tables.due.insert(), rows)
+            touched.add("due")
+        if self._timers:
+            await self._write_timers()
+            touched.add("timer")
+        if self._audit:
+            await self.execute(self._tables.audit.insert(), self._audit)
+        return frozenset(touched)
+
+    async def _write_outbox(self) -> None:
+        messages = [encode(event, source=self.service) for event in self._events]
+        messages += self._messages
+        # unnest: one statement and one plan however many rows, five times faster than VALUES lists.
+        await self.execute(
+            text(
+                f"INSERT INTO {self.service}.outbox (topic, partition, key, headers, value, written_at)"
+                " SELECT topic, partition, key, headers, value, :written_at FROM unnest("
+                " CAST(:topics AS text[]), CAST(:partitions AS smallint[]), CAST(:keys AS bytea[]),"
+                " CAST(:headers AS text[]), CAST(:contents AS bytea[]))"
+                " AS message (topic, partition, key, headers, value)"
+            ),
+            {
+                "topics": [message.topic for message in messages],
+                "partitions": [message.partition for message in messages],
+                "keys": [message.key for message in messages],
+                "headers": [pack_headers(message.headers) for message in messages],
+                "contents": [message.value for message in messages],
+                "written_at": real_now(),
+            },
+        )
+
+    async def _write_timers(self) -> None:
+        table = self._tables.timer
+        kept = [
+            {"kind": kind, "key": key, "due_at": due_at}
+            for (kind, key), due_at in sorted(self._timers.items())
+            if due_at is not None
+        ]
+        dropped = [pair for pair, due_at in self._timers.items() if due_at is None]
+        for kind, key in dropped:
+            await self.execute(
+                table.delete().where(table.c.kind == kind, table.c.key == key)
+            )
+        if kept:
+            statement = insert(table)
+            await self.execute(
+                statement.on_conflict_do_update(
+                    index_elements=[table.c.kind, table.c.key],
+                    set_={"due_at": statement.excluded.due_at, "attempts": 0},
+                ),
+                kept,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class AuditDetails:
+    """The part of an audit line that not every action has."""
+
+    area_id: str | None = None
+    reason: str = ""
+    policy: str | None = None
+    cause_id: UUID | None = None
+
+
+def pack_headers(headers: Sequence[tuple[str, bytes]]) -> str:
+    """Headers as text for a table; every header of ours is UTF-8."""
+    return json.dumps([[name, value.decode("utf-8", "surrogateescape")] for name, value in headers])
+
+
+def unpack_headers(packed: str) -> tuple[tuple[str, bytes], ...]:
+    """The inverse of `pack_headers`."""
+    return tuple(
+        (name, value.encode("utf-8", "surrogateescape")) for name, value in json.loads(packed)
+    )
+
+
+class Database:
+    """One service's database: its role, its schema, its pool."""
+
+    def __init__(
+        self, engine: AsyncEngine, *, service: str, tables: StandardTables, clock: Clock
+    ) -> None:
+        self.engine = engine
+        self.service = service
+        self.tables = tables
+        self.clock = clock
+        self.wakeups = Wakeups()
+
+    @asynccontextmanager
+    async def work(self, actor: Actor) -> AsyncIterator[Work]:
+        """One transaction. Committed when the block ends, rolled back when it raises."""
+        async with self.engine.connect() as connection:
+            work = Work(
+                connection, tables=self.tables, service=self.service, actor=actor, clock=self.clock
+            )
+            yield work
+            touched = await work.flush()
+            await connection.commit()
+        self._wake(touched)
+
+    def _wake(self, touched: frozenset[str]) -> None:
+        if "outbox" in touched:
+            self.wakeups.outbox.set()
+        if "due" in touched:
+            self.wakeups.due.set()
+        if "timer" in touched:
+            self.wakeups.timer.set()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[ReadSession]:
+        """One read-only transaction with one snapshot for all its statements."""
+        async with self.engine.connect() as connection:
+            await connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+            yield ReadSession(connection)

@@ -1,0 +1,1 @@
+"""From commit to effect: outbox and relay, consumer loop and inbox, due work, timers, dead letters."""

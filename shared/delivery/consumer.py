@@ -1,0 +1,228 @@
+"""The event door's loop: poll, apply in one transaction, commit the database, then the offset.
+
+Only `InvalidMessage` puts a record aside; any other error rolls back, waits and reads again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from sqlalchemy.dialects.postgresql import insert
+
+from shared.bus.port import Bus, BusUnavailable, Consumer, Delivered, Message, Partition
+from shared.clock import real_now
+from shared.database.work import Actor, Database, Work, pack_headers
+from shared.delivery.faults import Faults
+from shared.delivery.supervision import Backoff
+from shared.errors import InvalidMessage
+from shared.events.base import Event
+from shared.events.envelope import decode, partition_of
+from shared.events.topics import PARTITIONS, dead_letter_topic
+from shared.ids import derived_id
+from shared.log import logger
+from shared.metrics import (
+    CONSUMER_FAILURES,
+    CONSUMER_LAG,
+    EVENT_AGE,
+    EVENTS_CONSUMED,
+    EVENTS_DEAD,
+    EVENTS_SKIPPED,
+)
+from shared.service import ConsumerGroup, topics_of
+from shared.settings import Settings
+
+LOG = logger("consumer")
+WAIT_SECONDS = 1.0
+RATIO_WINDOW = 1000
+
+
+class TooManyDeadLetters(Exception):
+    """Past the ratio, putting records aside would hide a bad deploy: the consumer stops."""
+
+
+class ConsumerLoop:
+    """One member of one consumer group."""
+
+    def __init__(
+        self, group: ConsumerGroup, *, database: Database, bus: Bus, settings: Settings,
+        member: Callable[[], str | None], faults: Faults,
+    ) -> None:
+        self.group = group
+        self.name = f"{database.service}.{group.purpose}"
+        self._database = database
+        self._bus = bus
+        self._settings = settings
+        self._member = member
+        self._faults = faults
+        self._fates: deque[bool] = deque(maxlen=RATIO_WINDOW)
+        self._backoff = Backoff()
+        self.caught_up_at: float | None = None
+        self.polled_at: float | None = None
+        self.stopped_by: str | None = None
+
+    async def run(self) -> None:
+        """Consume until cancelled. Waits while this process holds no slot of the service."""
+        while self._member() is None:
+            await asyncio.sleep(0.1)
+        consumer = await self._bus.consumer(
+            self.name, topics_of(self.group), member=self._member()
+        )
+        self.polled_at = time.monotonic()
+        try:
+            while self._member() is not None:
+                await self._turn(consumer)
+        except TooManyDeadLetters as error:
+            self.stopped_by = str(error)
+            LOG.error("consumer_stopped", group=self.name, reason=str(error))
+            await asyncio.Event().wait()
+        finally:
+            await consumer.close()
+
+    async def _turn(self, consumer: Consumer) -> None:
+        try:
+            records = await consumer.poll(
+                max_records=self.group.batch_max, wait_seconds=WAIT_SECONDS
+            )
+        except BusUnavailable as error:
+            LOG.warning("log_unavailable", group=self.name, error=str(error))
+            await self._backoff.wait()
+            return
+        self.polled_at = time.monotonic()
+        if records:
+            async with consumer.lock:
+                mine = consumer.mine(records)
+                if mine:
+                    await self._apply_and_commit(consumer, mine)
+        if len(records) < self.group.batch_max:
+            # An error above rewinds and reads again; then this line is not reached with a short batch.
+            self.caught_up_at = time.monotonic()
+            CONSUMER_LAG.labels(self.name).set(0)
+            EVENT_AGE.labels(self.name).set(0)
+
+    async def _apply_and_commit(self, consumer: Consumer, records: list[Delivered]) -> None:
+        try:
+            await self._apply(records)
+        except TooManyDeadLetters:
+            raise
+        except Exception:  # the edge: nothing was committed, so read the same records again
+            CONSUMER_FAILURES.labels(self.name).inc()
+            LOG.exception("batch_failed", group=self.name, records=len(records))
+            consumer.rewind(_firsts(records))
+            await self._backoff.wait()
+            return
+        self._backoff.reset()
+        await self._faults.reach("between database commit and offset commit")
+        try:
+            await consumer.commit(_nexts(records))
+        except BusUnavailable as error:
+            LOG.warning("offset_not_committed", group=self.name, error=str(error))
+
+    async def _apply(self, records: Sequence[Delivered]) -> None:
+        """One transaction for all; on a record that can never be processed, bisect down to it."""
+        good: list[tuple[Delivered, Event]] = []
+        for record in records:
+            try:
+                event = decode(record)
+            except InvalidMessage as error:
+                await self._put_aside(record, error)
+                continue
+            if event is None or type(event) not in self.group.handlers:
+                EVENTS_SKIPPED.labels(self.name).inc()
+                continue
+            good.append((record, event))
+        await self._apply_events(good)
+
+    async def _apply_events(self, good: list[tuple[Delivered, Event]]) -> None:
+        if not good:
+            return
+        try:
+            async with self._database.work(Actor(f"event:{self.name}")) as work:
+                await self._dispatch(work, [event for _, event in good])
+        except InvalidMessage as error:
+            if len(good) == 1:
+                await self._put_aside(good[0][0], error)
+                return
+            middle = len(good) // 2
+            await self._apply_events(good[:middle])
+            await self._apply_events(good[middle:])
+            return
+        self._fates.extend([True] * len(good))
+
+    async def _dispatch(self, work: Work, events: Sequence[Event]) -> None:
+        by_type: dict[type[Event], list[Event]] = {}
+        for event in events:
+            by_type.setdefault(type(event), []).append(event)
+        for event_type, batch in by_type.items():
+            await self.group.handlers[event_type](work, batch)
+            EVENTS_CONSUMED.labels(self.name, event_type.type).inc(len(batch))
+
+    async def _put_aside(self, record: Delivered, error: InvalidMessage) -> None:
+        """Keep the record with its reason, in the table and on the dead-letter topic, before going on."""
+        self._fates.append(False)
+        dead = self._fates.count(False)
+        seen = len(self._fates)
+        EVENTS_DEAD.labels(self.name).inc()
+        LOG.error(
+            "record_put_aside", group=self.name, topic=record.topic, partition=record.partition,
+            offset=record.offset, reason=error.detail,
+        )
+        await store_dead_letter(self._database, self.name, record, error.detail)
+        if (
+            seen >= self._settings.dead_letter_minimum
+            and dead / seen > self._settings.dead_letter_ratio
+        ):
+            raise TooManyDeadLetters(f"{dead} of the last {seen} records could not be processed")
+
+
+async def store_dead_letter(
+    database: Database, group: str, record: Delivered, reason: str
+) -> None:
+    """Once per (group, place in the log), however often it is read again."""
+    letter_id = derived_id("dead", group, record.topic, record.partition, record.offset)
+    async with database.work(Actor(f"event:{group}")) as work:
+        table = database.tables.dead_letter
+        stored = await work.execute(
+            insert(table)
+            .values(
+                id=letter_id,
+                consumer_group=group,
+                topic=record.topic,
+                partition=record.partition,
+                record_offset=record.offset,
+                key=record.key,
+                headers=pack_headers(record.headers),
+                value=record.value,
+                reason=reason,
+                put_aside_at=real_now(),
+            )
+            .on_conflict_do_nothing()
+        )
+        if stored.rowcount:
+            work.send(
+                Message(
+                    dead_letter_topic(group),
+                    partition_of(letter_id, PARTITIONS),
+                    letter_id.bytes,
+                    record.value,
+                    (*record.headers, ("outpost_reason", reason.encode())),
+                )
+            )
+
+
+def _firsts(records: Sequence[Delivered]) -> dict[Partition, int]:
+    positions: dict[Partition, int] = {}
+    for record in records:
+        place = Partition(record.topic, record.partition)
+        positions[place] = min(positions.get(place, record.offset), record.offset)
+    return positions
+
+
+def _nexts(records: Sequence[Delivered]) -> dict[Partition, int]:
+    positions: dict[Partition, int] = {}
+    for record in records:
+        place = Partition(record.topic, record.partition)
+        positions[place] = max(positions.get(place, 0), record.offset + 1)
+    return positions

@@ -1,0 +1,69 @@
+"""What tracing says: who is a case, and who was exposed to it."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from shared.events.base import Event, EventPart, Evidence, Instant
+
+Classification = Literal["suspected", "probable", "confirmed", "asymptomatic", "discarded"]
+
+
+class Reason(EventPart):
+    """Why a contact stands: one line a person can be told, as a code with its figures."""
+
+    code: Literal["visit", "encounter", "membership", "link"]
+    place_id: UUID | None = None
+    place_kind: str | None = None
+    minutes: float = Field(ge=0)
+    first_at: Instant
+    last_at: Instant
+
+
+class CaseChanged(Event):
+    """A case as tracing knows it; `occurred_at` is the earliest date that made it one."""
+
+    type: ClassVar[str] = "outpost.tracing.case.changed"
+    topic: ClassVar[str] = "tracing.case.v1"
+
+    person_id: UUID
+    disease: str
+    classification: Classification
+    standing: bool = Field(description="False once discarded or withdrawn")
+    onset_date: date | None = None
+    specimen_collected_at: Instant | None = None
+    reported_at: Instant | None = None
+    infectious_from: Instant | None = None
+    infectious_until: Instant | None = None
+    area_id: str | None = None
+    reason: str
+    cause_id: UUID | None = None
+    evidence: tuple[Evidence, ...] = ()
+    policy: str | None = None
+
+
+class ContactChanged(Event):
+    """One person's exposure to one case; `occurred_at` is the first exposure."""
+
+    type: ClassVar[str] = "outpost.tracing.contact.changed"
+    topic: ClassVar[str] = "tracing.contact.v1"
+
+    case_id: UUID
+    case_person_id: UUID
+    person_id: UUID
+    via_person_id: UUID | None = Field(default=None, description="the close contact between, if any")
+    degree: Literal["close_contact", "contact_of_contact"]
+    disease: str
+    first_exposure_at: Instant
+    last_exposure_at: Instant
+    minutes: float
+    reasons: tuple[Reason, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    standing: bool = True
+    reason: str
+    cause_id: UUID | None = None
+    policy: str | None = None

@@ -1,0 +1,109 @@
+"""One port for all services of a process: /livez, /readyz, /metrics, and each service under its prefix."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, RedirectResponse
+from prometheus_client import generate_latest
+from sqlalchemy import text
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from shared.delivery.consumer import ConsumerLoop
+from shared.http import Door, Doorkeeper, answer_errors
+from shared.metrics import REGISTRY
+from shared.service import Room
+
+# Without a successful poll for so long a consumer counts as hanging.
+POLL_SILENCE_SECONDS = 60.0
+
+
+class Process(Protocol):
+    """What the front wants to know of the process."""
+
+    rooms: dict[str, Room]
+    consumers: list[ConsumerLoop]
+
+
+class Front:
+    """Pure ASGI: the first path segment names the service."""
+
+    def __init__(self, apps: Mapping[str, FastAPI], own: ASGIApp) -> None:
+        self.apps = apps
+        self._own = own
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        segment = scope["path"].split("/", 2)[1] if "/" in scope["path"] else ""
+        await self.apps.get(segment, self._own)(scope, receive, send)
+
+
+def build_front(apps: Mapping[str, FastAPI], process: Process) -> Front:
+    """The process's own routes beside those of its services."""
+    own = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    own.include_router(_own_routes(process))
+    answer_errors(own)
+    first = next(iter(apps.values()))
+    room: Room = first.state.room
+    own.add_middleware(
+        Doorkeeper, credentials=first.state.credentials, service="process",
+        writes_in_flight=room.settings.writes_in_flight,
+    )
+    return Front(apps, own)
+
+
+def _own_routes(process: Process) -> Door:
+    door = Door("", tag="process")
+
+    @door.on("GET", "/livez", permission="-", area_scope="open")
+    async def livez() -> dict[str, str]:
+        """The process answers; nothing else is asked."""
+        return {"status": "alive"}
+
+    @door.on("GET", "/readyz", permission="-", area_scope="open")
+    async def readyz() -> Response:
+        """Can this process do its work: database, consumers. 503 names what is missing."""
+        missing = await _not_ready(process)
+        body = {"status": "not ready" if missing else "ready", "missing": missing}
+        return JSONResponse(body, 503 if missing else 200)
+
+    @door.on("GET", "/metrics", permission="metrics.read", area_scope="everywhere")
+    async def metrics() -> Response:
+        """Every metric of `shared/metrics.py`."""
+        return Response(generate_latest(REGISTRY), media_type="text/plain; version=0.0.4")
+
+    if "console" in process.rooms:
+
+        @door.on("GET", "/", permission="-", area_scope="open")
+        async def home(request: Request) -> Response:
+            """The console."""
+            return RedirectResponse("/console/")
+
+    return door
+
+
+async def _not_ready(process: Process) -> Sequence[str]:
+    missing: list[str] = []
+    for name, room in process.rooms.items():
+        try:
+            async with room.database.read() as session:
+                await session.execute(text("SELECT 1"))
+        except Exception as error:  # the edge: whatever it is, the service cannot work
+            missing.append(f"{name}: database ({type(error).__name__})")
+    for loop in process.consumers:
+        missing.extend(_troubles(loop))
+    return missing
+
+
+def _troubles(loop: Any) -> list[str]:
+    if loop.stopped_by is not None:
+        return [f"{loop.name}: stopped, {loop.stopped_by}"]
+    if loop.polled_at is None:
+        return [f"{loop.name}: has not read yet"]
+    if time.monotonic() - loop.polled_at > POLL_SILENCE_SECONDS:
+        return [f"{loop.name}: has not read for {POLL_SILENCE_SECONDS:.0f} s"]
+    return []

@@ -1,0 +1,223 @@
+"""Policy is data: versioned documents with dates and a source; a decision names the version it used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from sqlalchemy import Executable, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.engine import CursorResult
+
+from shared.database.tables import StandardTables
+from shared.database.work import AuditDetails, Work
+from shared.errors import ConfigurationError, FieldProblem, InvalidPayload
+from shared.events.policy import PolicyChanged
+from shared.ids import derived_id
+
+
+class PolicyDocument(BaseModel):
+    """Base of every policy's parameters: unknown or blank ones are refused, there is no silent default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyKind:
+    """A kind of policy of one owner and the shape of its document."""
+
+    name: str
+    model: type[PolicyDocument]
+
+
+Document = TypeVar("Document", bound=PolicyDocument)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyInForce(Generic[Document]):
+    """A document with the name of its version, as stored with every decision."""
+
+    id: str
+    version: int
+    document: Document
+
+    @property
+    def name(self) -> str:
+        return f"{self.id}@{self.version}"
+
+
+class Reader(Protocol):
+    """A read session or a unit of work."""
+
+    async def execute(self, statement: Executable, /) -> CursorResult[Any]: ...
+
+
+class PolicyFile(BaseModel):
+    """A preset as it stands in `presets/*.yaml`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    version: int
+    kind: str
+    disease: str | None = None
+    area_id: str | None = None
+    valid_from: date
+    valid_to: date | None = None
+    source: str
+    author: str
+    approver: str | None = None
+    document: dict[str, Any]
+
+
+def read_presets(folder: Path, kinds: Sequence[PolicyKind]) -> list[PolicyFile]:
+    """Every preset of a service, checked; `ConfigurationError` names file and field."""
+    models = {kind.name: kind.model for kind in kinds}
+    files = []
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            file = PolicyFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+            models[file.kind].model_validate(file.document)
+        except (ValidationError, KeyError) as error:
+            raise ConfigurationError(f"preset {path.name}: {error}") from error
+        files.append(file)
+    return files
+
+
+def check_document(kind: PolicyKind, document: dict[str, Any]) -> PolicyDocument:
+    """The parsed document, or `InvalidPayload` with every blank or wrong parameter."""
+    try:
+        return kind.model.model_validate(document)
+    except ValidationError as error:
+        problems = [
+            FieldProblem(".".join(map(str, item["loc"])), item["msg"], item["type"])
+            for item in error.errors()
+        ]
+        raise InvalidPayload(
+            f"the {kind.name} document is not complete", "fill every named parameter", problems
+        ) from error
+
+
+async def store_policy(work: Work, tables: StandardTables, file: PolicyFile, *, state: str) -> bool:
+    """Insert a version once; versions are never rewritten. True when it is new."""
+    canonical = json.dumps(file.document, sort_keys=True, ensure_ascii=False)
+    stored = await work.execute(
+        insert(tables.policy)
+        .values(
+            **file.model_dump(exclude={"document"}),
+            document=file.document,
+            hash=hashlib.sha256(canonical.encode()).hexdigest(),
+            state=state,
+        )
+        .on_conflict_do_nothing()
+    )
+    if not stored.rowcount:
+        return False
+    work.announce(policy_event(work, file, state))
+    work.audit(
+        "policy_stored", "policy", f"{file.id}@{file.version}",
+        details=AuditDetails(area_id=file.area_id, reason=file.source),
+    )
+    return True
+
+
+def policy_event(work: Work, file: PolicyFile, state: str) -> PolicyChanged:
+    """The announcement of a policy version."""
+    return PolicyChanged(
+        record_id=policy_record_id(file.id),
+        record_version=file.version,
+        occurred_at=work.now(),
+        recorded_at=work.now(),
+        owner=work.service,
+        policy_id=file.id,
+        version=file.version,
+        kind=file.kind,
+        disease=file.disease,
+        area_id=file.area_id,
+        valid_from=file.valid_from,
+        valid_to=file.valid_to,
+        document=file.document,
+        state=state,
+    )
+
+
+def policy_record_id(policy_id: str) -> UUID:
+    return derived_id("policy", policy_id)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyQuestion:
+    """Which policy: of a kind, for a disease, in an area, at an instant of event time."""
+
+    kind: str
+    at: datetime
+    disease: str | None = None
+    area_id: str | None = None
+
+
+async def policies_in_force(
+    reader: Reader, tables: StandardTables, model: type[Document], question: PolicyQuestion
+) -> list[PolicyInForce[Document]]:
+    """All documents of the kind in force there and then: per id the highest version, nearest area first."""
+    table = tables.policy
+    ancestors, zone = await _area_of(reader, tables, question.area_id)
+    day = question.at.astimezone(ZoneInfo(zone)).date()
+    rows = await reader.execute(
+        select(table)
+        .where(
+            table.c.kind == question.kind,
+            table.c.state == "active",
+            table.c.valid_from <= day,
+            or_(table.c.valid_to.is_(None), table.c.valid_to >= day),
+            or_(table.c.disease.is_(None), table.c.disease == question.disease),
+            or_(table.c.area_id.is_(None), table.c.area_id.in_(ancestors)),
+        )
+        .order_by(table.c.id, table.c.version.desc())
+    )
+    newest: dict[str, Any] = {}
+    for row in rows:
+        newest.setdefault(row.id, row)
+
+    def nearness(row: Any) -> tuple[int, int, str]:
+        near = ancestors.index(row.area_id) if row.area_id else len(ancestors)
+        return (near, 0 if row.disease else 1, row.id)
+
+    return [
+        PolicyInForce(row.id, row.version, model.model_validate(row.document))
+        for row in sorted(newest.values(), key=nearness)
+    ]
+
+
+async def policy_in_force(
+    reader: Reader, tables: StandardTables, model: type[Document], question: PolicyQuestion
+) -> PolicyInForce[Document]:
+    """The one that counts: of the nearest area, then for the disease. `ConfigurationError` when none is."""
+    found = await policies_in_force(reader, tables, model, question)
+    if not found:
+        raise ConfigurationError(
+            f"no {question.kind} policy in force on {question.at.date()} for"
+            f" {question.disease or 'any disease'}",
+            "store and activate a policy whose dates cover that day",
+        )
+    return found[0]
+
+
+async def _area_of(
+    reader: Reader, tables: StandardTables, area_id: str | None
+) -> tuple[list[str], str]:
+    if area_id is None:
+        return [], "UTC"
+    area = tables.area
+    row = (
+        await reader.execute(select(area.c.ancestors, area.c.zone).where(area.c.area_id == area_id))
+    ).first()
+    return (list(row.ancestors), row.zone) if row else ([area_id], "UTC")

@@ -1,0 +1,61 @@
+"""Has everything that was said been heard and judged? For tests, demo and the balance sheet."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+
+from shared.bus.port import Bus, BusUnavailable
+from shared.database.work import Database
+from shared.service import Service, topics_of
+
+PAUSE_SECONDS = 0.05
+
+
+async def moving(services: Sequence[Service], databases: dict[str, Database], bus: Bus) -> list[str]:
+    """What is still on its way, as words; empty when nothing is."""
+    found: list[str] = []
+    for service in services:
+        database = databases[service.name]
+        tables = database.tables
+        async with database.read() as session:
+            outbox = select(func.count()).select_from(tables.outbox)
+            due = select(func.count()).select_from(tables.due)
+            timers = (
+                select(func.count())
+                .select_from(tables.timer)
+                .where(tables.timer.c.due_at <= database.clock.now())
+            )
+            for name, statement in (("outbox", outbox), ("due", due), ("timers", timers)):
+                count = (await session.execute(statement)).scalar_one()
+                if count:
+                    found.append(f"{service.name}: {count} in {name}")
+        for group in service.consumers:
+            name = f"{service.name}.{group.purpose}"
+            lag = await bus.group_lag(name, topics_of(group))
+            if lag:
+                found.append(f"{name}: {lag} events behind")
+    return found
+
+
+async def settled(
+    services: Sequence[Service], databases: dict[str, Database], bus: Bus, *,
+    within_seconds: float = 60.0,
+) -> None:
+    """Return when nothing moves, twice running. `TimeoutError` says what still does."""
+    deadline = time.monotonic() + within_seconds
+    still = 0
+    left: list[str] = ["not looked yet"]
+    while still < 2:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not settled after {within_seconds:.0f} s: {'; '.join(left)}")
+        try:
+            left = await moving(services, databases, bus)
+        except (BusUnavailable, OSError) as error:
+            left = [f"not reachable: {error}"]
+        still = 0 if left else still + 1
+        if still < 2:
+            await asyncio.sleep(PAUSE_SECONDS)
