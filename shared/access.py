@@ -24,7 +24,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.clock import real_now
-from shared.database.tables import NAMING, instant
+from shared.database.tables import NAMING, audit_table, instant
 
 EVERYWHERE = "*"
 SESSION_COOKIE = "outpost_session"
@@ -74,6 +74,8 @@ staff_table = Table(
     Column("session_version", Integer, nullable=False, server_default="1"),
     Column("disabled", Boolean, nullable=False, server_default="false"),
 )
+
+trail_table = audit_table(metadata)
 
 PASSWORDS = PasswordHasher()
 # Verified against when a login does not exist, so that both answers take the same time.

@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 import shared.access
 import shared.bus.tables
 from shared.clock import Clock
+from shared.credentials import set_roles
 from shared.database.bootstrap import bootstrap, service_password, service_url
 from shared.database.embedded import EmbeddedServer
 from shared.database.migrate import MigrationTarget, migrate
@@ -112,6 +113,8 @@ class Ground:
             )
             await migrate(url, migration_targets(self.services, self.settings))
         self._admin_url = url
+        if self.settings.migrate_at_start:
+            await set_roles(self.admin_engine())
         for service in self.services:
             self.databases[service.name] = Database(
                 self.engine_for(service.name, size=self.settings.pool_size),

@@ -62,7 +62,7 @@ def standard_tables(metadata: MetaData) -> StandardTables:
         due=_due(metadata),
         timer=_timer(metadata),
         dead_letter=_dead_letter(metadata),
-        audit=_audit(metadata),
+        audit=audit_table(metadata),
         policy=_policy(metadata),
         area=_area(metadata),
     )
@@ -136,7 +136,8 @@ def _dead_letter(metadata: MetaData) -> Table:
     )
 
 
-def _audit(metadata: MetaData) -> Table:
+def audit_table(metadata: MetaData) -> Table:
+    """The insert-only trail; one per schema."""
     return Table(
         "audit",
         metadata,

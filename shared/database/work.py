@@ -214,6 +214,14 @@ def unpack_headers(packed: str) -> tuple[tuple[str, bytes], ...]:
     )
 
 
+@asynccontextmanager
+async def administration(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """One transaction of a command on tables that no service may write (the credentials)."""
+    async with engine.connect() as connection:
+        yield connection
+        await connection.commit()
+
+
 class Database:
     """One service's database: its role, its schema, its pool."""
 

@@ -1,0 +1,1 @@
+"""What an operator types: credentials, migrations, dead letters. Knows no single service."""
