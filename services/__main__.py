@@ -30,7 +30,9 @@ def main(context: click.Context) -> None:
 
 
 @main.command()
-@click.option("--once", is_flag=True, help="play to the end without a browser, print the balance, exit")
+@click.option(
+    "--once", is_flag=True, help="play to the end without a browser, print the balance, exit"
+)
 def demo(once: bool) -> None:
     """A generated town, the business clock running fast, a seeded outbreak."""
     from services.demo.play import play

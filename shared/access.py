@@ -12,7 +12,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from http.cookies import SimpleCookie
+from functools import cache
+from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from uuid import UUID
 
@@ -78,8 +79,12 @@ staff_table = Table(
 trail_table = audit_table(metadata)
 
 PASSWORDS = PasswordHasher()
-# Verified against when a login does not exist, so that both answers take the same time.
-ABSENT_HASH = PASSWORDS.hash(secrets.token_hex(16))
+
+
+@cache
+def absent_hash() -> str:
+    """Verified against when a login does not exist, so that both answers take the same time."""
+    return PASSWORDS.hash(secrets.token_hex(16))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +136,7 @@ class Credentials:
         cookie: SimpleCookie = SimpleCookie()
         try:
             cookie.load(headers.get(b"cookie", b"").decode("latin-1"))
-        except Exception:  # a cookie that cannot be read is no cookie
+        except CookieError:  # a cookie that cannot be read is no cookie
             return None
         if SESSION_COOKIE in cookie:
             token = cookie[SESSION_COOKIE].value
@@ -172,9 +177,7 @@ class Credentials:
             return None
         if not secrets.compare_digest(stored, hash_key(secret)):
             return None
-        return Viewer(
-            f"client:{row.id}", frozenset(row.scopes), tuple(row.area_ids), row.source_id
-        )
+        return Viewer(f"client:{row.id}", frozenset(row.scopes), tuple(row.area_ids), row.source_id)
 
     async def _of_session(self, token: str) -> Viewer | None:
         try:
@@ -201,7 +204,7 @@ class Credentials:
         async with self._engine.connect() as connection:
             row = (await connection.execute(select(staff).where(staff.c.login == login))).first()
         try:
-            PASSWORDS.verify(row.password_hash if row else ABSENT_HASH, password)
+            PASSWORDS.verify(row.password_hash if row else absent_hash(), password)
         except VerifyMismatchError:
             return None
         if row is None or row.disabled:

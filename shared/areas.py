@@ -18,7 +18,9 @@ from shared.policy import Reader
 async def store_areas(
     work: Work, tables: StandardTables, events: Sequence[AreaChanged]
 ) -> list[str]:
-    """Keep the newest version of each; returns every area id whose line of ancestors may have changed."""
+    """Keep the newest version of each; returns every area id whose line of ancestors may have
+    changed.
+    """
     area = tables.area
     newest = {
         event.area_id: event for event in sorted(events, key=lambda item: item.record_version)
@@ -62,6 +64,7 @@ async def _line_up(work: Work, area_ids: list[str]) -> list[str]:
     schema = work.service
     changed = await work.execute(
         text(
+            # The schema is a service's name from code, never input.
             f"""
             WITH RECURSIVE below AS (
                 SELECT area_id FROM {schema}.area WHERE area_id = ANY(CAST(:ids AS text[]))
@@ -82,15 +85,19 @@ async def _line_up(work: Work, area_ids: list[str]) -> list[str]:
             UPDATE {schema}.area AS area SET ancestors = longest.ancestors
             FROM longest WHERE area.area_id = longest.area_id
             RETURNING area.area_id
-            """
+            """  # noqa: S608
         ),
         {"ids": area_ids},
     )
     return [row.area_id for row in changed]
 
 
-def visible(tables: StandardTables, viewer: Viewer, area_id: ColumnElement[Any]) -> ColumnElement[bool]:
-    """The condition that a record's area lies in the viewer's. Without an area: only who sees everywhere."""
+def visible(
+    tables: StandardTables, viewer: Viewer, area_id: ColumnElement[Any]
+) -> ColumnElement[bool]:
+    """The condition that a record's area lies in the viewer's. Without an area: only who sees
+    everywhere.
+    """
     if EVERYWHERE in viewer.area_ids:
         return true()
     if not viewer.area_ids:

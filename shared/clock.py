@@ -21,7 +21,9 @@ class SystemClock:
 
 
 class FastClock:
-    """Starts at a business instant and runs `speed` times as fast as real time; for demo and drills."""
+    """Starts at a business instant and runs `speed` times as fast as real time; for demo and
+    drills.
+    """
 
     def __init__(self, start_at: datetime, *, speed: float) -> None:
         self._start_at = start_at

@@ -32,7 +32,9 @@ ROLES_FILE = Path(__file__).parent / "access_roles.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a machine client may do: scopes, areas (`*` everywhere), perhaps one source it speaks for."""
+    """What a machine client may do: scopes, areas (`*` everywhere), perhaps one source it speaks
+    for.
+    """
 
     scopes: Sequence[str]
     area_ids: Sequence[str]
@@ -48,9 +50,15 @@ async def issue_key(engine: AsyncEngine, name: str, grant: Grant) -> str:
         stored = await connection.execute(
             insert(client_table)
             .values(
-                id=new_id(), name=name, key_id=key_id, key_hash=key_hash,
-                scopes=list(grant.scopes), area_ids=list(grant.area_ids),
-                source_id=grant.source_id, expires_at=expires_at, created_at=real_now(),
+                id=new_id(),
+                name=name,
+                key_id=key_id,
+                key_hash=key_hash,
+                scopes=list(grant.scopes),
+                area_ids=list(grant.area_ids),
+                source_id=grant.source_id,
+                expires_at=expires_at,
+                created_at=real_now(),
             )
             .on_conflict_do_nothing()
         )
@@ -61,7 +69,9 @@ async def issue_key(engine: AsyncEngine, name: str, grant: Grant) -> str:
 
 
 async def rotate_key(engine: AsyncEngine, name: str, *, overlap_hours: float) -> str:
-    """A new key; the old one stays good for `overlap_hours`, so that no sender stands before a shut door."""
+    """A new key; the old one stays good for `overlap_hours`, so that no sender stands before a
+    shut door.
+    """
     key, key_id, key_hash = new_key()
     client = client_table
     async with administration(engine) as connection:
@@ -117,17 +127,24 @@ class NewStaff:
 
 
 async def add_staff(engine: AsyncEngine, staff: NewStaff) -> UUID:
-    """A new member of staff, or a new password, roles and areas for a known login (ending its sessions)."""
+    """A new member of staff, or a new password, roles and areas for a known login (ending its
+    sessions).
+    """
     table = staff_table
     statement = insert(table).values(
-        id=new_id(), login=staff.login, password_hash=PASSWORDS.hash(staff.password),
-        roles=list(staff.roles), area_ids=list(staff.area_ids),
+        id=new_id(),
+        login=staff.login,
+        password_hash=PASSWORDS.hash(staff.password),
+        roles=list(staff.roles),
+        area_ids=list(staff.area_ids),
     )
     async with administration(engine) as connection:
         known = set((await connection.scalars(select(role_table.c.name))).all())
         unknown = sorted(set(staff.roles) - known)
         if unknown:
-            raise NotFound(f"no role {', '.join(unknown)}", f"known roles: {', '.join(sorted(known))}")
+            raise NotFound(
+                f"no role {', '.join(unknown)}", f"known roles: {', '.join(sorted(known))}"
+            )
         row = await connection.execute(
             statement.on_conflict_do_update(
                 index_elements=[table.c.login],
@@ -154,7 +171,8 @@ async def set_roles(engine: AsyncEngine) -> None:
             statement.on_conflict_do_update(
                 index_elements=[role_table.c.name],
                 set_={
-                    name: statement.excluded[name] for name in ("permissions", "title_zh", "title_en")
+                    name: statement.excluded[name]
+                    for name in ("permissions", "title_zh", "title_en")
                 },
             ),
             roles,
@@ -164,7 +182,11 @@ async def set_roles(engine: AsyncEngine) -> None:
 async def _trail(connection: AsyncConnection, action: str, record_id: str) -> None:
     await connection.execute(
         trail_table.insert().values(
-            at=real_now(), actor="command", action=action, record_kind="credential",
-            record_id=record_id, reason="",
+            at=real_now(),
+            actor="command",
+            action=action,
+            record_kind="credential",
+            record_id=record_id,
+            reason="",
         )
     )

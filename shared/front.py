@@ -1,4 +1,6 @@
-"""One port for all services of a process: /livez, /readyz, /metrics, and each service under its prefix."""
+"""One port for all services of a process: /livez, /readyz, /metrics, and each service under its
+prefix.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from prometheus_client import generate_latest
 from sqlalchemy import text
@@ -50,7 +52,9 @@ def build_front(apps: Mapping[str, FastAPI], process: Process) -> Front:
     first = next(iter(apps.values()))
     room: Room = first.state.room
     own.add_middleware(
-        Doorkeeper, credentials=first.state.credentials, service="process",
+        Doorkeeper,
+        credentials=first.state.credentials,
+        service="process",
         writes_in_flight=room.settings.writes_in_flight,
     )
     return Front(apps, own)
@@ -79,7 +83,7 @@ def _own_routes(process: Process) -> Door:
     if "console" in process.rooms:
 
         @door.on("GET", "/", permission="-", area_scope="open")
-        async def home(request: Request) -> Response:
+        async def home() -> Response:
             """The console."""
             return RedirectResponse("/console/")
 
@@ -92,7 +96,7 @@ async def _not_ready(process: Process) -> Sequence[str]:
         try:
             async with room.database.read() as session:
                 await session.execute(text("SELECT 1"))
-        except Exception as error:  # the edge: whatever it is, the service cannot work
+        except Exception as error:  # noqa: BLE001, the edge: whatever it is, the service cannot work
             missing.append(f"{name}: database ({type(error).__name__})")
     for loop in process.consumers:
         missing.extend(_troubles(loop))

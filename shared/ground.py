@@ -49,7 +49,10 @@ def load_secrets(settings: Settings) -> Secrets:
         "vault_key": settings.vault_key,
     }
     known = {name: value.get_secret_value() for name, value in given.items() if value}
+    # The vault key is intake's alone: whoever needs it and has none is told there.
     missing = [name for name in given if name not in known]
+    if not settings.embedded_database and missing == ["vault_key"]:
+        return Secrets(known["database"], known["session"], "")
     if missing and not settings.embedded_database:
         names = ", ".join(f"OUTPOST_{_setting_name(name)}" for name in missing)
         raise ConfigurationError(
@@ -104,6 +107,7 @@ class Ground:
             url = self.server.admin_url
         else:
             url = make_url(self.settings.database_url.get_secret_value())
+            url = url.set(drivername="postgresql+asyncpg")
         if self.settings.migrate_at_start:
             url = await bootstrap(
                 url,
@@ -174,8 +178,8 @@ def migration_targets(services: Sequence[Service], settings: Settings) -> list[M
     if settings.embedded_log:
         folder = SHARED_FOLDER / "bus" / "migrations"
         targets.append(MigrationTarget("bus", folder, shared.bus.tables.metadata))
-    for service in services:
-        targets.append(
-            MigrationTarget(service.name, service.folder / "migrations", service.metadata)
-        )
+    targets.extend(
+        MigrationTarget(service.name, service.folder / "migrations", service.metadata)
+        for service in services
+    )
     return targets

@@ -80,7 +80,9 @@ def viewer_of(request: Request) -> Viewer:
 
 
 class Doorkeeper:
-    """Pure ASGI: finds the viewer, bounds the writes in flight, measures. No dependency on the hot path."""
+    """Pure ASGI: finds the viewer, bounds the writes in flight, measures. No dependency on the hot
+    path.
+    """
 
     def __init__(
         self, app: ASGIApp, *, credentials: Credentials, service: str, writes_in_flight: int
@@ -145,9 +147,13 @@ def problem(error: AppError) -> JSONResponse:
 
 def build_app(service: Service, room: Room, credentials: Credentials) -> FastAPI:
     """The service's application, with its room and the doorkeeper in front."""
-    # The documentation pages of FastAPI load scripts from a CDN: off. The document itself is a guarded route.
+    # The documentation pages of FastAPI load scripts from a CDN: off. The document itself is a
+    # guarded route.
     app = FastAPI(
-        title=f"Outpost {service.name}", version="1", docs_url=None, redoc_url=None,
+        title=f"Outpost {service.name}",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
         openapi_url=None,
     )
     app.state.room = room
@@ -157,7 +163,9 @@ def build_app(service: Service, room: Room, credentials: Credentials) -> FastAPI
     app.include_router(_about(service.name))
     answer_errors(app)
     app.add_middleware(
-        Doorkeeper, credentials=credentials, service=service.name,
+        Doorkeeper,
+        credentials=credentials,
+        service=service.name,
         writes_in_flight=room.settings.writes_in_flight,
     )
     return app
@@ -176,6 +184,7 @@ def _about(name: str) -> Door:
 
 def answer_errors(app: FastAPI) -> None:
     """Every error as problem+json, none with a value that came in."""
+
     async def expected(_: Request, error: Exception) -> Response:
         return problem(cast(AppError, error))
 
@@ -207,7 +216,10 @@ def answer_errors(app: FastAPI) -> None:
             "detail": "see the documentation of this route",
         }
         return JSONResponse(
-            body, known.status_code, dict(known.headers or {}), media_type="application/problem+json"
+            body,
+            known.status_code,
+            dict(known.headers or {}),
+            media_type="application/problem+json",
         )
 
     async def away(_: Request, error: Exception) -> Response:

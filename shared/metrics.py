@@ -21,18 +21,26 @@ CONSUMER_FAILURES = Counter(
     "outpost_consumer_failures", "Batches rolled back", ["group"], registry=REGISTRY
 )
 OUTBOX_OLDEST = Gauge(
-    "outpost_outbox_oldest_seconds", "Age of the oldest unsent event", ["service"], registry=REGISTRY
+    "outpost_outbox_oldest_seconds",
+    "Age of the oldest unsent event",
+    ["service"],
+    registry=REGISTRY,
 )
 CONSUMER_LAG = Gauge("outpost_consumer_lag", "Records not applied", ["group"], registry=REGISTRY)
 EVENT_AGE = Gauge(
-    "outpost_oldest_unprocessed_seconds", "Age of the oldest unapplied event", ["group"],
+    "outpost_oldest_unprocessed_seconds",
+    "Age of the oldest unapplied event",
+    ["group"],
     registry=REGISTRY,
 )
 DUE_WAITING = Gauge("outpost_due_waiting", "Due rows waiting", ["service"], registry=REGISTRY)
 DUE_FAILURES = Counter("outpost_due_failures", "Evaluations failed", ["kind"], registry=REGISTRY)
 TIMERS_FIRED = Counter("outpost_timers_fired", "Timers fired", ["kind"], registry=REGISTRY)
 REQUEST_SECONDS = Histogram(
-    "outpost_request_seconds", "HTTP answers", ["service", "route", "status"], registry=REGISTRY,
+    "outpost_request_seconds",
+    "HTTP answers",
+    ["service", "route", "status"],
+    registry=REGISTRY,
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
 )
 STREAM_VIEWERS = Gauge("outpost_stream_viewers", "Open alert streams", registry=REGISTRY)

@@ -1,4 +1,6 @@
-"""Policy is data: versioned documents with dates and a source; a decision names the version it used."""
+"""Policy is data: versioned documents with dates and a source; a decision names the version it
+used.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ from shared.ids import derived_id
 
 
 class PolicyDocument(BaseModel):
-    """Base of every policy's parameters: unknown or blank ones are refused, there is no silent default."""
+    """Base of every policy's parameters: unknown or blank ones are refused, there is no silent
+    default.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -124,7 +128,9 @@ async def store_policy(work: Work, tables: StandardTables, file: PolicyFile, *, 
         return False
     work.announce(policy_event(work, file, state))
     work.audit(
-        "policy_stored", "policy", f"{file.id}@{file.version}",
+        "policy_stored",
+        "policy",
+        f"{file.id}@{file.version}",
         details=AuditDetails(area_id=file.area_id, reason=file.source),
     )
     return True
@@ -167,7 +173,9 @@ class PolicyQuestion:
 async def policies_in_force(
     reader: Reader, tables: StandardTables, model: type[Document], question: PolicyQuestion
 ) -> list[PolicyInForce[Document]]:
-    """All documents of the kind in force there and then: per id the highest version, nearest area first."""
+    """All documents of the kind in force there and then: per id the highest version, nearest area
+    first.
+    """
     table = tables.policy
     ancestors, zone = await _area_of(reader, tables, question.area_id)
     day = question.at.astimezone(ZoneInfo(zone)).date()
@@ -200,7 +208,9 @@ async def policies_in_force(
 async def policy_in_force(
     reader: Reader, tables: StandardTables, model: type[Document], question: PolicyQuestion
 ) -> PolicyInForce[Document]:
-    """The one that counts: of the nearest area, then for the disease. `ConfigurationError` when none is."""
+    """The one that counts: of the nearest area, then for the disease. `ConfigurationError` when
+    none is.
+    """
     found = await policies_in_force(reader, tables, model, question)
     if not found:
         raise ConfigurationError(

@@ -42,7 +42,11 @@ class Runtime:
     """Some services in one process: on one PostgreSQL, one log, one port."""
 
     def __init__(
-        self, services: Sequence[Service], settings: Settings, *, clock: Clock | None = None,
+        self,
+        services: Sequence[Service],
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
         faults: Faults | None = None,
     ) -> None:
         self.services = services
@@ -122,7 +126,12 @@ class Runtime:
         for service in self.services:
             database = self.ground.databases[service.name]
             room = Room(
-                service.name, database, self.bus, self.clock, self.settings, _Freshness(self, service)
+                service.name,
+                database,
+                self.bus,
+                self.clock,
+                self.settings,
+                _Freshness(self, service),
             )
             room.extras["secrets"] = self.ground.secrets
             room.extras["base_url"] = lambda: self.base_url
@@ -136,13 +145,18 @@ class Runtime:
             name, database = service.name, self.ground.databases[service.name]
             publisher = await self.bus.publisher(name)
             relay = Relay(
-                database, publisher, faults=self._faults,
+                database,
+                publisher,
+                faults=self._faults,
                 holds_slot=lambda name=name: slots.holds_relay(name),  # type: ignore[misc]
             )
             self._spawn(f"{name}.relay", relay.run)
             for group in service.consumers:
                 loop = ConsumerLoop(
-                    group, database=database, bus=self.bus, settings=self.settings,
+                    group,
+                    database=database,
+                    bus=self.bus,
+                    settings=self.settings,
                     member=lambda name=name: slots.member(name),  # type: ignore[misc]
                     faults=self._faults,
                 )
@@ -163,8 +177,13 @@ class Runtime:
 
     async def _serve(self) -> None:
         config = uvicorn.Config(
-            self.front, host=self.settings.http_host, port=self._port, log_config=None,
-            access_log=False, lifespan="off", timeout_graceful_shutdown=3,
+            self.front,
+            host=self.settings.http_host,
+            port=self._port,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=3,
         )
         self._server = uvicorn.Server(config)
         task = asyncio.create_task(self._server.serve(), name="http")
@@ -245,4 +264,4 @@ async def run(services: Sequence[Service], settings: Settings) -> None:
 
 def main(*services: Service) -> None:
     """The entry of `python -m services…`: settings from the environment, until a signal."""
-    uvloop.run(run(services, Settings()))
+    uvloop.run(run(services, Settings.load()))

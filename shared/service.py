@@ -80,7 +80,8 @@ class Service:
     evaluators: Mapping[str, Evaluator] = field(default_factory=dict)
     timers: Mapping[str, KeysHandler] = field(default_factory=dict)
     policies: Sequence[PolicyKind] = ()
-    # Runs as long as the process (a tail of the log, say); cancelled at stop, restarted when it fails.
+    # Runs as long as the process (a tail of the log, say); cancelled at stop, restarted when it
+    # fails.
     background: Mapping[str, Background] = field(default_factory=dict)
     # Called once with the room before the doors open (load keys, open an HTTP client).
     prepare: Background | None = None
@@ -96,7 +97,9 @@ def topics_of(group: ConsumerGroup) -> tuple[str, ...]:
     topics: set[str] = set()
     for event in group.handlers:
         if event.topic == "policy.v1":
-            topics |= {f"{owner}.policy.v1" for owner in ("intake", "tracing", "quarantine", "alerts")}
+            topics |= {
+                f"{owner}.policy.v1" for owner in ("intake", "tracing", "quarantine", "alerts")
+            }
         else:
             topics.add(event.topic)
     return tuple(sorted(topics))

@@ -15,7 +15,9 @@ from shared.service import Service, topics_of
 PAUSE_SECONDS = 0.05
 
 
-async def moving(services: Sequence[Service], databases: dict[str, Database], bus: Bus) -> list[str]:
+async def moving(
+    services: Sequence[Service], databases: dict[str, Database], bus: Bus
+) -> list[str]:
     """What is still on its way, as words; empty when nothing is."""
     found: list[str] = []
     for service in services:
@@ -42,7 +44,10 @@ async def moving(services: Sequence[Service], databases: dict[str, Database], bu
 
 
 async def settled(
-    services: Sequence[Service], databases: dict[str, Database], bus: Bus, *,
+    services: Sequence[Service],
+    databases: dict[str, Database],
+    bus: Bus,
+    *,
     within_seconds: float = 60.0,
 ) -> None:
     """Return when nothing moves, twice running. `TimeoutError` says what still does."""

@@ -7,9 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 
-async def eventually(
-    holds: Callable[[], Awaitable[bool]], *, within_seconds: float = 15.0
-) -> None:
+async def eventually(holds: Callable[[], Awaitable[bool]], *, within_seconds: float = 15.0) -> None:
     """Return as soon as `holds`; `AssertionError` when it has not within the bound."""
     deadline = time.monotonic() + within_seconds
     while not await holds():

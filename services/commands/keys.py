@@ -26,15 +26,23 @@ def keys() -> None:
 
 @keys.command("issue")
 @click.argument("name")
-@click.option("--scope", "scopes", multiple=True, required=True, help="scans.write, reports.write, …")
+@click.option(
+    "--scope", "scopes", multiple=True, required=True, help="scans.write, reports.write, …"
+)
 @click.option("--area", "areas", multiple=True, default=["*"], help="area id; * is everywhere")
 @click.option("--source", type=click.UUID, default=None, help="the source it speaks for")
 @click.option("--days", type=int, default=None, help="days until it expires")
 def issue(
-    name: str, scopes: tuple[str, ...], areas: tuple[str, ...], source: UUID | None, days: int | None
+    name: str,
+    scopes: tuple[str, ...],
+    areas: tuple[str, ...],
+    source: UUID | None,
+    days: int | None,
 ) -> None:
     """Make a client; its key is printed once and cannot be read again."""
-    click.echo(with_admin(lambda engine: issue_key(engine, name, Grant(scopes, areas, source, days))))
+    click.echo(
+        with_admin(lambda engine: issue_key(engine, name, Grant(scopes, areas, source, days)))
+    )
 
 
 @keys.command("rotate")
@@ -58,7 +66,9 @@ def list_all() -> None:
     """Every client, without secrets."""
     for row in with_admin(list_clients):
         state = "revoked" if row["revoked_at"] else "live"
-        click.echo(f"{row['name']}\t{state}\t{','.join(row['scopes'])}\t{','.join(row['area_ids'])}")
+        click.echo(
+            f"{row['name']}\t{state}\t{','.join(row['scopes'])}\t{','.join(row['area_ids'])}"
+        )
 
 
 @click.group()

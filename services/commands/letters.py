@@ -29,13 +29,19 @@ def letters_of(services: Sequence[Service]) -> click.Group:
         """Every letter that has not been replayed."""
         for name, row in with_ground(services, _waiting):
             place = f"{row.topic}/{row.partition}@{row.record_offset}"
-            click.echo(f"{name}\t{row.consumer_group}\t{place}\t{_short(row.put_aside_at)}\t{row.reason}")
+            click.echo(
+                f"{name}\t{row.consumer_group}\t{place}\t{_short(row.put_aside_at)}\t{row.reason}"
+            )
 
     @letters.command("replay")
     @click.argument("service")
     def replay(service: str) -> None:
-        """Put a service's letters back on their topics; every group reads them, effects stay single."""
-        click.echo(f"{with_ground(services, lambda ground: replay_letters(ground, service))} replayed")
+        """Put a service's letters back on their topics; every group reads them, effects stay
+        single.
+        """
+        click.echo(
+            f"{with_ground(services, lambda ground: replay_letters(ground, service))} replayed"
+        )
 
     return letters
 

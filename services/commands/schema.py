@@ -25,7 +25,9 @@ def schema_of(services: Sequence[Service]) -> click.Group:
         """Bring every schema to its newest revision (a start does it too)."""
 
         async def act(ground: Ground) -> int:
-            return len(await pending(ground.admin_url, migration_targets(services, ground.settings)))
+            return len(
+                await pending(ground.admin_url, migration_targets(services, ground.settings))
+            )
 
         left = with_ground(services, act)
         click.echo("every schema is at its head" if not left else f"{left} schemas are behind")
@@ -46,10 +48,12 @@ def schema_of(services: Sequence[Service]) -> click.Group:
     @click.argument("name")
     @click.argument("message")
     def revise(name: str, message: str) -> None:
-        """Write the migration from what the database has to what the models say; read it before use."""
+        """Write the migration from what the database has to what the models say; read it before
+        use.
+        """
 
         async def act(ground: Ground) -> str:
-            targets = {one.schema: one for one in migration_targets(services, Settings())}
+            targets = {one.schema: one for one in migration_targets(services, Settings.load())}
             path = await write_revision(ground.admin_url, targets[name], message)
             return str(path) if path else "nothing differs"
 

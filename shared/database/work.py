@@ -20,18 +20,20 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from shared.bus.envelope import encode
 from shared.bus.port import Message
 from shared.clock import Clock, real_now
 from shared.database.tables import StandardTables
 from shared.events.base import Event
-from shared.events.envelope import encode
 
 Rows = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: `staff:<id>`, `client:<id>`, `event:<group>`, `timer:<kind>`, `due:<kind>`, `command`."""
+    """Who acts: `staff:<id>`, `client:<id>`, `event:<group>`, `timer:<kind>`, `due:<kind>`,
+    `command`.
+    """
 
     name: str
 
@@ -51,7 +53,9 @@ def lock_number(name: str) -> int:
 
 
 class ReadSession:
-    """Reads in one read-only transaction; a type of its own, so that a signature says who may write."""
+    """Reads in one read-only transaction; a type of its own, so that a signature says who may
+    write.
+    """
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -61,10 +65,17 @@ class ReadSession:
 
 
 class Work(ReadSession):
-    """Writes; handed to handlers by `Database.work`, which commits when the block ends without error."""
+    """Writes; handed to handlers by `Database.work`, which commits when the block ends without
+    error.
+    """
 
     def __init__(
-        self, connection: AsyncConnection, *, tables: StandardTables, service: str, actor: Actor,
+        self,
+        connection: AsyncConnection,
+        *,
+        tables: StandardTables,
+        service: str,
+        actor: Actor,
         clock: Clock,
     ) -> None:
         super().__init__(connection)
@@ -97,11 +108,18 @@ class Work(ReadSession):
             self._due.setdefault(kind, set()).update(found)
 
     def timer(self, kind: str, key: str, due_at: datetime | None) -> None:
-        """Fire `kind` for `key` at this business instant; replaces an earlier one, None removes it."""
+        """Fire `kind` for `key` at this business instant; replaces an earlier one, None removes
+        it.
+        """
         self._timers[(kind, key)] = due_at
 
     def audit(
-        self, action: str, record_kind: str, record_id: object, *, version: int | None = None,
+        self,
+        action: str,
+        record_kind: str,
+        record_id: object,
+        *,
+        version: int | None = None,
         details: AuditDetails | None = None,
     ) -> None:
         """One insert-only line, in this transaction."""
@@ -122,11 +140,15 @@ class Work(ReadSession):
         )
 
     async def lock(self, *names: str) -> None:
-        """Hold these names until the transaction ends; sorted, so that two workers cannot deadlock."""
+        """Hold these names until the transaction ends; sorted, so that two workers cannot
+        deadlock.
+        """
         numbers = sorted({lock_number(f"{self.service}/{name}") for name in names})
         if numbers:
             await self.execute(
-                text("SELECT pg_advisory_xact_lock(number) FROM unnest(CAST(:numbers AS bigint[])) AS number"),
+                text(
+                    "SELECT pg_advisory_xact_lock(n) FROM unnest(CAST(:numbers AS bigint[])) AS n"
+                ),
                 {"numbers": numbers},
             )
 
@@ -153,7 +175,8 @@ class Work(ReadSession):
         # unnest: one statement and one plan however many rows, five times faster than VALUES lists.
         await self.execute(
             text(
-                f"INSERT INTO {self.service}.outbox (topic, partition, key, headers, value, written_at)"
+                f"INSERT INTO {self._tables.outbox.fullname}"  # noqa: S608, our own table's name
+                " (topic, partition, key, headers, value, written_at)"
                 " SELECT topic, partition, key, headers, value, :written_at FROM unnest("
                 " CAST(:topics AS text[]), CAST(:partitions AS smallint[]), CAST(:keys AS bytea[]),"
                 " CAST(:headers AS text[]), CAST(:contents AS bytea[]))"
@@ -178,9 +201,7 @@ class Work(ReadSession):
         ]
         dropped = [pair for pair, due_at in self._timers.items() if due_at is None]
         for kind, key in dropped:
-            await self.execute(
-                table.delete().where(table.c.kind == kind, table.c.key == key)
-            )
+            await self.execute(table.delete().where(table.c.kind == kind, table.c.key == key))
         if kept:
             statement = insert(table)
             await self.execute(

@@ -1,1 +1,3 @@
-"""From commit to effect: outbox and relay, consumer loop and inbox, due work, timers, dead letters."""
+"""From commit to effect: outbox and relay, consumer loop and inbox, due work, timers, dead
+letters.
+"""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy.dialects.postgresql import insert
 
+from shared.bus.envelope import decode, partition_of
 from shared.bus.port import Bus, BusUnavailable, Consumer, Delivered, Message, Partition
 from shared.clock import real_now
 from shared.database.work import Actor, Database, Work, pack_headers
@@ -19,7 +20,6 @@ from shared.delivery.faults import Faults
 from shared.delivery.supervision import Backoff
 from shared.errors import InvalidMessage
 from shared.events.base import Event
-from shared.events.envelope import decode, partition_of
 from shared.events.topics import PARTITIONS, dead_letter_topic
 from shared.ids import derived_id
 from shared.log import logger
@@ -47,8 +47,14 @@ class ConsumerLoop:
     """One member of one consumer group."""
 
     def __init__(
-        self, group: ConsumerGroup, *, database: Database, bus: Bus, settings: Settings,
-        member: Callable[[], str | None], faults: Faults,
+        self,
+        group: ConsumerGroup,
+        *,
+        database: Database,
+        bus: Bus,
+        settings: Settings,
+        member: Callable[[], str | None],
+        faults: Faults,
     ) -> None:
         self.group = group
         self.name = f"{database.service}.{group.purpose}"
@@ -65,11 +71,10 @@ class ConsumerLoop:
 
     async def run(self) -> None:
         """Consume until cancelled. Waits while this process holds no slot of the service."""
-        while self._member() is None:
+        # Slots come and go with a connection; there is no event to await.
+        while self._member() is None:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
-        consumer = await self._bus.consumer(
-            self.name, topics_of(self.group), member=self._member()
-        )
+        consumer = await self._bus.consumer(self.name, topics_of(self.group), member=self._member())
         self.polled_at = time.monotonic()
         try:
             while self._member() is not None:
@@ -97,7 +102,8 @@ class ConsumerLoop:
                 if mine:
                     await self._apply_and_commit(consumer, mine)
         if len(records) < self.group.batch_max:
-            # An error above rewinds and reads again; then this line is not reached with a short batch.
+            # An error above rewinds and reads again; then this line is not reached with a short
+            # batch.
             self.caught_up_at = time.monotonic()
             CONSUMER_LAG.labels(self.name).set(0)
             EVENT_AGE.labels(self.name).set(0)
@@ -160,14 +166,20 @@ class ConsumerLoop:
             EVENTS_CONSUMED.labels(self.name, event_type.type).inc(len(batch))
 
     async def _put_aside(self, record: Delivered, error: InvalidMessage) -> None:
-        """Keep the record with its reason, in the table and on the dead-letter topic, before going on."""
+        """Keep the record with its reason, in the table and on the dead-letter topic, before going
+        on.
+        """
         self._fates.append(False)
         dead = self._fates.count(False)
         seen = len(self._fates)
         EVENTS_DEAD.labels(self.name).inc()
         LOG.error(
-            "record_put_aside", group=self.name, topic=record.topic, partition=record.partition,
-            offset=record.offset, reason=error.detail,
+            "record_put_aside",
+            group=self.name,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            reason=error.detail,
         )
         await store_dead_letter(self._database, self.name, record, error.detail)
         if (
@@ -177,9 +189,7 @@ class ConsumerLoop:
             raise TooManyDeadLetters(f"{dead} of the last {seen} records could not be processed")
 
 
-async def store_dead_letter(
-    database: Database, group: str, record: Delivered, reason: str
-) -> None:
+async def store_dead_letter(database: Database, group: str, record: Delivered, reason: str) -> None:
     """Once per (group, place in the log), however often it is read again."""
     letter_id = derived_id("dead", group, record.topic, record.partition, record.offset)
     async with database.work(Actor(f"event:{group}")) as work:

@@ -1,7 +1,9 @@
 """Judges what is due: claim rows, unite their keys, lock the keys, read what is committed, decide.
 
-Statements after the lock see every fact whose due row was claimed (READ COMMITTED takes a snapshot per
-statement). A failing batch falls apart into single keys with back-off, so one bad key stops only itself.
+Statements after the lock see every fact whose due row was claimed (READ COMMITTED takes a
+snapshot per
+statement). A failing batch falls apart into single keys with back-off, so one bad key stops only
+itself.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Named points of the delivery path where a failure test may end the process. In production: nothing."""
+"""Named points of the delivery path where a failure test may end the process. In production:
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -15,4 +17,4 @@ class NoFaults:
     """The real one."""
 
     async def reach(self, point: str) -> None:
-        return None
+        """Nothing happens at `point`."""

@@ -1,4 +1,5 @@
-"""Takes rows from the outbox to the log: select, send, delete. No cursor, so no slow transaction is lost.
+"""Takes rows from the outbox to the log: select, send, delete. No cursor, so no slow transaction
+is lost.
 
 A crash between send and delete sends again; consumers absorb the repeat.
 """
@@ -26,7 +27,11 @@ class Relay:
     """The one sender of a service's outbox; `holds_slot` says whether this process is it."""
 
     def __init__(
-        self, database: Database, publisher: Publisher, *, holds_slot: Callable[[], bool],
+        self,
+        database: Database,
+        publisher: Publisher,
+        *,
+        holds_slot: Callable[[], bool],
         faults: Faults,
     ) -> None:
         self._database = database

@@ -1,6 +1,7 @@
 """Which of many processes does what only one may do: the lowest free advisory lock of a service.
 
-All locks of a process hang on one connection. When it is lost, every slot is lost at once: loops that
+All locks of a process hang on one connection. When it is lost, every slot is lost at once: loops
+that
 ask `slot` or `holds` stop, until the connection is back and the locks are taken again.
 """
 
@@ -40,7 +41,9 @@ class Slots:
         return service in self._relays
 
     async def run(self) -> None:
-        """Hold the locks for ever; raises when the connection is lost (the supervisor starts again)."""
+        """Hold the locks for ever; raises when the connection is lost (the supervisor starts
+        again).
+        """
         try:
             async with self._engine.connect() as connection:
                 await connection.execution_options(isolation_level="AUTOCOMMIT")

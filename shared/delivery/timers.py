@@ -20,7 +20,9 @@ ATTEMPT_DELAY = timedelta(seconds=1)
 
 
 class TimerLoop:
-    """The timers of one service in one process; rows are shared between processes by `SKIP LOCKED`."""
+    """The timers of one service in one process; rows are shared between processes by `SKIP
+    LOCKED`.
+    """
 
     def __init__(self, database: Database, handlers: Mapping[str, KeysHandler]) -> None:
         self._database = database
@@ -53,7 +55,9 @@ class TimerLoop:
             keys = [row.key for row in rows if row.kind == kind]
             work.actor = Actor(f"timer:{kind}")
             await work.execute(
-                delete(timer).where(tuple_(timer.c.kind, timer.c.key).in_([(kind, key) for key in keys]))
+                delete(timer).where(
+                    tuple_(timer.c.kind, timer.c.key).in_([(kind, key) for key in keys])
+                )
             )
             await self._handlers[kind](work, keys)
         TIMERS_FIRED.labels(kind).inc(len(keys))

@@ -54,7 +54,9 @@ class AlertChanged(Event):
     title_en: str = ""
     area_id: str | None = None
     level: Level
-    state: Literal["open", "acknowledged", "verifying", "escalated", "closed", "dismissed", "withdrawn"]
+    state: Literal[
+        "open", "acknowledged", "verifying", "escalated", "closed", "dismissed", "withdrawn"
+    ]
     first_at: Instant
     last_at: Instant
     points: int
@@ -62,7 +64,8 @@ class AlertChanged(Event):
     unlinked_persons: int = 0
     reasons: tuple[AlertReason, ...] = ()
     silent_if: tuple[str, ...] = Field(
-        default=(), description="the nearest change that would have kept it silent, as points or persons"
+        default=(),
+        description="the nearest change that would have kept it silent, as points or persons",
     )
     silent_if_text_zh: str = ""
     silent_if_text_en: str = ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from shared.bus.envelope import EVENT_TYPES
 from shared.events.base import Event
-from shared.events.envelope import EVENT_TYPES
 from shared.events.topics import TOPICS
 
 
@@ -47,7 +47,9 @@ def asyncapi_document() -> dict[str, Any]:
             "name": name,
             "summary": (event.__doc__ or "").strip().splitlines()[0],
             "contentType": "application/json",
-            "bindings": {"kafka": {"key": {"type": "string", "description": "16 bytes: record id"}}},
+            "bindings": {
+                "kafka": {"key": {"type": "string", "description": "16 bytes: record id"}}
+            },
             "payload": {"$ref": f"#/components/schemas/{name}"},
         }
         for name, event in EVENT_TYPES.items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from typing import Annotated, ClassVar
 from uuid import UUID, uuid5
 
@@ -22,7 +21,9 @@ class EventPart(BaseModel):
 class Evidence(EventPart):
     """One record that something rests on; it stands while any of its evidence stands."""
 
-    kind: str = Field(description="scan, visit, encounter, membership, link, result, contact, report …")
+    kind: str = Field(
+        description="scan, visit, encounter, membership, link, result, contact, report …"
+    )
     id: UUID
     version: int = 1
 
@@ -31,7 +32,8 @@ class Event(EventPart):
     """A record as its owner knows it at `record_version`; consumers apply only a higher version.
 
     `occurred_at` is event time (when it happened in the world), `recorded_at` is when the owner
-    stored this version. The event id is derived from record and version: a republished event is the same event.
+    stored this version. The event id is derived from record and version: a republished event is
+    the same event.
     """
 
     type: ClassVar[str]

@@ -14,7 +14,9 @@ Status = Literal["recorded", "withdrawn"]
 
 
 class PersonChanged(Event):
-    """A person was registered, met for the first time, or changed. No name, no number: an id and codes."""
+    """A person was registered, met for the first time, or changed. No name, no number: an id and
+    codes.
+    """
 
     type: ClassVar[str] = "outpost.intake.person.changed"
     topic: ClassVar[str] = "intake.person.v1"
@@ -55,7 +57,8 @@ class AreaChanged(Event):
 class ScanRecorded(Event):
     """A checkpoint or venue scan as its owner knows it; `record_version` is the sender's revision.
 
-    `left_at` where the sender knows it. `permit_id` names a permitted journey (transfer, test) on the scan.
+    `left_at` where the sender knows it. `permit_id` names a permitted journey (transfer, test) on
+    the scan.
     """
 
     type: ClassVar[str] = "outpost.intake.scan.recorded"
@@ -75,7 +78,9 @@ class ScanRecorded(Event):
 
 
 class EncounterMeasured(Event):
-    """Two persons were near each other for `minutes` starting at `occurred_at` (measured proximity)."""
+    """Two persons were near each other for `minutes` starting at `occurred_at` (measured
+    proximity).
+    """
 
     type: ClassVar[str] = "outpost.intake.encounter.measured"
     topic: ClassVar[str] = "intake.encounter.v1"
@@ -91,7 +96,8 @@ class EncounterMeasured(Event):
 class ReportRecorded(Event):
     """A sentinel report: one visit to a fever clinic, a pharmacy sale, an absence at a school, …
 
-    `fever` and `syndromes` are the intake's reading of it, with the document version that read it so.
+    `fever` and `syndromes` are the intake's reading of it, with the document version that read it
+    so.
     `person_count` counts persons behind a report that names none.
     """
 
@@ -166,14 +172,20 @@ class LinkDeclared(Event):
     person_id: UUID
     other_person_id: UUID
     disease: str
-    setting: str | None = Field(default=None, description="code of the exposure, no free text on persons")
-    exposed_at: Instant | None = Field(default=None, description="only a dated link makes a contact")
+    setting: str | None = Field(
+        default=None, description="code of the exposure, no free text on persons"
+    )
+    exposed_at: Instant | None = Field(
+        default=None, description="only a dated link makes a contact"
+    )
     declared: Declared
     status: Status = "recorded"
 
 
 class MembershipDeclared(Event):
-    """A person belongs to a group (household, carriage, flight, room, class) from `occurred_at` on."""
+    """A person belongs to a group (household, carriage, flight, room, class) from `occurred_at`
+    on.
+    """
 
     type: ClassVar[str] = "outpost.intake.membership.declared"
     topic: ClassVar[str] = "intake.declaration.v1"

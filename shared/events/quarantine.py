@@ -11,7 +11,9 @@ from shared.events.base import Event, EventPart, Evidence, Instant
 
 
 class Support(EventPart):
-    """One contact (or case) that an order rests on, with the period which that one alone would give."""
+    """One contact (or case) that an order rests on, with the period which that one alone would
+    give.
+    """
 
     kind: Literal["contact", "case"]
     id: UUID
@@ -56,7 +58,9 @@ class CheckChanged(Event):
 
 
 class BreachChanged(Event):
-    """A person under order was scanned where the order does not allow; judged at the scan's event time."""
+    """A person under order was scanned where the order does not allow; judged at the scan's event
+    time.
+    """
 
     type: ClassVar[str] = "outpost.quarantine.breach.changed"
     topic: ClassVar[str] = "quarantine.breach.v1"

@@ -55,7 +55,9 @@ class ContactChanged(Event):
     case_id: UUID
     case_person_id: UUID
     person_id: UUID
-    via_person_id: UUID | None = Field(default=None, description="the close contact between, if any")
+    via_person_id: UUID | None = Field(
+        default=None, description="the close contact between, if any"
+    )
     degree: Literal["close_contact", "contact_of_contact"]
     disease: str
     first_exposure_at: Instant

@@ -11,10 +11,10 @@ from uuid import UUID
 import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka_event  # oracle only
 
+from shared.bus.envelope import EVENT_TYPES, decode, encode, event_type_of
 from shared.bus.port import Message
 from shared.errors import InvalidMessage
 from shared.events.asyncapi import asyncapi_document, schema_of
-from shared.events.envelope import EVENT_TYPES, decode, encode, event_type_of
 from shared.events.intake import PlaceChanged
 from shared.events.topics import TOPICS
 
@@ -34,13 +34,12 @@ def broken_promises(frozen: dict[str, Any], now: dict[str, Any]) -> list[str]:
             found.append(f"{name} is gone")
             continue
         new = now["properties"][name]
-        for key in ("type", "format", "$ref", "anyOf", "items", "const"):
-            if shape.get(key) != new.get(key):
-                found.append(f"{name} changed its {key}")
+        kept = ("type", "format", "$ref", "anyOf", "items", "const")
+        found += [f"{name} changed its {key}" for key in kept if shape.get(key) != new.get(key)]
         if "enum" in shape and not set(shape["enum"]) <= set(new.get("enum", [])):
             found.append(f"{name} lost a value")
-    for name in set(now.get("required", [])) - set(frozen.get("required", [])):
-        found.append(f"{name} became required")
+    added = set(now.get("required", [])) - set(frozen.get("required", []))
+    found += [f"{name} became required" for name in added]
     for part, shape in frozen.get("$defs", {}).items():
         found += [f"{part}.{item}" for item in broken_promises(shape, now["$defs"].get(part, {}))]
     return found
@@ -94,9 +93,7 @@ def test_an_unknown_type_is_skipped_and_a_broken_body_refused_without_its_values
     message = encode(PLACE, source="intake")
     strange = Message("t", 0, b"", b"{}", (("ce_type", b"outpost.from.the.future"),))
     assert decode(strange) is None
-    broken = Message(
-        message.topic, 0, b"", b'{"kind": {"name": "Zhang San"}}', message.headers
-    )
+    broken = Message(message.topic, 0, b"", b'{"kind": {"name": "Zhang San"}}', message.headers)
     with pytest.raises(InvalidMessage) as refused:
         decode(broken)
     assert "Zhang" not in str(refused.value)

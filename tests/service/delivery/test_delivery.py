@@ -20,7 +20,11 @@ from tests.service.delivery.conftest import NOW
 
 def place(kind: str, record_id: UUID | None = None) -> PlaceChanged:
     return PlaceChanged(
-        record_id=record_id or new_id(), record_version=1, occurred_at=NOW, recorded_at=NOW, kind=kind
+        record_id=record_id or new_id(),
+        record_version=1,
+        occurred_at=NOW,
+        recorded_at=NOW,
+        kind=kind,
     )
 
 
@@ -56,10 +60,13 @@ async def test_the_same_event_twice_has_one_effect(running: Runtime) -> None:
 
 
 async def test_nothing_is_announced_by_a_transaction_that_fails(running: Runtime) -> None:
-    with pytest.raises(RuntimeError):
+    async def fail() -> None:
         async with running.ground.databases["toy"].work(Actor("test")) as work:
             work.announce(place("never"))
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail()
     await all_settled(running)
     assert await tally_of(running, "never") == (0, 0)
 

@@ -76,7 +76,8 @@ def event_type_of(message: Delivered | Message) -> str | None:
 def decode(message: Delivered | Message) -> Event | None:
     """The event, or None for a type we do not know (to be skipped and counted).
 
-    Raises `InvalidMessage` for a known type whose body breaks its model, or for a record without a type.
+    Raises `InvalidMessage` for a known type whose body breaks its model, or for a record without
+    a type.
     """
     type_name = event_type_of(message)
     if type_name is None:

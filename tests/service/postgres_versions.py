@@ -1,0 +1,19 @@
+"""The PostgreSQL versions that our SQL is tested on: the packaged one, and Debian's 15."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
+IDS = ("packaged", "15")
+VERSIONS = (None, DEBIAN_15)
+
+
+def require_version(binaries: Path | None) -> Path | None:
+    """The folder as `EmbeddedServer.start` takes it; skips if this version is not installed."""
+    if binaries is not None and not binaries.is_dir() and os.environ.get("REQUIRE_ALL") != "1":
+        pytest.skip(f"PostgreSQL is not installed in {binaries}")
+    return binaries
