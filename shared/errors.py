@@ -1,4 +1,4 @@
-"""Errors that people are told about: RFC 9457 problem+json with field, expectation and what to do."""
+"""Errors that people are told about: RFC 9457 problem+json: which field, what to do."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Literal, cast
 from uuid import uuid4
 
+import asyncpg
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -119,7 +120,7 @@ class Doorkeeper:
         state = scope.setdefault("state", {})
         try:
             state["viewer"] = await self._credentials.of_headers(dict(scope["headers"]))
-        except (DBAPIError, OSError):
+        except (DBAPIError, OSError, asyncpg.PostgresError, asyncpg.InternalClientError):
             await problem(Unavailable("the database is away", "try again"))(scope, receive, send)
             return
         if write and self._writes >= self._writes_most:
@@ -235,6 +236,7 @@ def answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(AppError, expected)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, framework)
-    for kind in (OperationalError, InterfaceError, ConnectionError):
+    # asyncpg raises its own where a server dies between log-in and query.
+    for kind in (OperationalError, InterfaceError, OSError, asyncpg.InternalClientError):
         app.add_exception_handler(kind, away)
     app.add_exception_handler(Exception, unexpected)

@@ -63,7 +63,7 @@ async def _waiting(ground: Ground) -> list[tuple[str, Any]]:
 
 
 async def replay_letters(ground: Ground, service: str) -> int:
-    """How many records of `service` went back to the log (through its outbox, in one transaction)."""
+    """How many records of `service` went back to the log, through its outbox."""
     database = ground.databases[service]
     table = database.tables.dead_letter
     async with database.work(Actor("command")) as work:

@@ -22,6 +22,13 @@ from shared.bus.port import BusUnavailable
 logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 5.0
+INNER_TASKS = (
+    "_sender_task",
+    "_fetch_task",
+    "_heartbeat_task",
+    "_commit_refresh_task",
+    "_coordination_task",
+)
 
 
 class Startable(Protocol):
@@ -137,26 +144,29 @@ async def end_client(client: Any) -> None:
     broker's return and then send old batches in among newer ones.
     """
     stop: Callable[[], Awaitable[None]] = getattr(client, "stop", None) or client.close
+    if await _ended(stop):
+        return
+    for part in ("_sender", "_coordinator", "_fetcher", "client", "_client"):
+        holder = getattr(client, part, None)
+        if holder is None:
+            continue
+        for name in INNER_TASKS:
+            task = getattr(holder, name, None)
+            if isinstance(task, asyncio.Task):
+                task.cancel()
+        await _ended(holder.close)
+
+
+async def _ended(close: Callable[[], Awaitable[None]]) -> bool:
+    """Whether it closed in order. `CancelledError` counts as disorder unless it is meant for us."""
     try:
         async with asyncio.timeout(STOP_SECONDS):
-            await stop()
+            await close()
     except asyncio.CancelledError:
         if being_cancelled():
             raise
-    except Exception as error:  # noqa: BLE001 - it is thrown away whatever its last words were
-        logger.info("a client ended with %s", type(error).__name__)
-    for part in ("_sender", "_coordinator", "_fetcher", "client", "_client"):
-        await _close_part(getattr(client, part, None))
-
-
-async def _close_part(part: Any) -> None:
-    if part is None:
-        return
-    try:
-        async with asyncio.timeout(1.0):
-            await part.close()
-    except asyncio.CancelledError:
-        if being_cancelled():
-            raise
-    except Exception as error:  # noqa: BLE001 - closing what was closed already may complain
-        logger.debug("closing %s: %s", type(part).__name__, error)
+        return False
+    except Exception as error:  # noqa: BLE001 - it is thrown away whatever its last words are
+        logger.info("a Kafka client ended with %s", type(error).__name__)
+        return False
+    return True

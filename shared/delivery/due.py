@@ -108,7 +108,7 @@ class DueLoop:
         await evaluator.judge(work, now)
 
     async def _set_apart(self, claimed: Sequence[Row[Any]]) -> None:
-        """Single-key rows with one more attempt behind them and a time before which to leave them."""
+        """Single-key rows with one more attempt behind them, to be left alone for a while."""
         due = self._database.tables.due
         async with self._database.work(Actor("due")) as work:
             locked = (

@@ -13,7 +13,7 @@ Instant = Annotated[AwareDatetime, Field(description="UTC instant, ISO 8601 with
 
 
 class EventPart(BaseModel):
-    """A piece of an event. Readers ignore fields they do not know; writers are held to the model."""
+    """A piece of an event. Readers ignore unknown fields; writers are held to the model."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

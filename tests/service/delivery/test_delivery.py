@@ -1,4 +1,4 @@
-"""From commit to effect on one process: nothing lost, nothing twice, a bad record alone set aside."""
+"""From commit to effect: nothing lost, nothing twice, a bad record alone set aside."""
 
 from __future__ import annotations
 
