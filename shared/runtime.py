@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 import uvicorn
 import uvloop
@@ -21,6 +22,7 @@ from shared.database.work import Actor
 from shared.delivery.consumer import ConsumerLoop
 from shared.delivery.due import DueLoop
 from shared.delivery.faults import Faults, NoFaults
+from shared.delivery.observation import observe
 from shared.delivery.relay import Relay
 from shared.delivery.slots import Slots
 from shared.delivery.supervision import supervise
@@ -103,9 +105,13 @@ class Runtime:
 
             engine = self.ground.engine_for(self.services[0].name, size=self.settings.pool_size)
             return EmbeddedBus(engine)
-        from shared.bus.kafka import KafkaBus
+        from shared.bus.kafka import KafkaBus, KafkaOptions
 
-        return KafkaBus(self.settings.kafka_brokers, replication=self.settings.kafka_replication)
+        return KafkaBus(
+            KafkaOptions(
+                self.settings.kafka_brokers, replication_factor=self.settings.kafka_replication
+            )
+        )
 
     async def _load_presets(self) -> None:
         for service in self.services:
@@ -148,7 +154,7 @@ class Runtime:
                 database,
                 publisher,
                 faults=self._faults,
-                holds_slot=lambda name=name: slots.holds_relay(name),  # type: ignore[misc]
+                holds_slot=partial(slots.holds_relay, name),
             )
             self._spawn(f"{name}.relay", relay.run)
             for group in service.consumers:
@@ -157,11 +163,12 @@ class Runtime:
                     database=database,
                     bus=self.bus,
                     settings=self.settings,
-                    member=lambda name=name: slots.member(name),  # type: ignore[misc]
+                    member=partial(slots.member, name),
                     faults=self._faults,
                 )
                 self.consumers.append(loop)
                 self._spawn(loop.name, loop.run)
+            self._spawn(f"{name}.observation", partial(observe, database))
             if service.evaluators:
                 due = DueLoop(database, service.evaluators, faults=self._faults)
                 self._spawn(f"{name}.due", due.run)
@@ -169,11 +176,11 @@ class Runtime:
                 self._spawn(f"{name}.timers", TimerLoop(database, service.timers).run)
             for purpose, run in service.background.items():
                 room = self.rooms[name]
-                self._spawn(f"{name}.{purpose}", lambda run=run, room=room: run(room))  # type: ignore[misc]
+                self._spawn(f"{name}.{purpose}", partial(run, room))
         self._spawn("postgresql", self.ground.watch)
 
-    def _spawn(self, name: str, run: object) -> None:
-        self._tasks.append(asyncio.create_task(supervise(name, run), name=name))  # type: ignore[arg-type]
+    def _spawn(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.append(asyncio.create_task(supervise(name, run), name=name))
 
     async def _serve(self) -> None:
         config = uvicorn.Config(

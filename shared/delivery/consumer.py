@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from sqlalchemy.dialects.postgresql import insert
 
@@ -36,6 +37,7 @@ from shared.settings import Settings
 
 LOG = logger("consumer")
 WAIT_SECONDS = 1.0
+LOOK_SECONDS = 1.0
 RATIO_WINDOW = 1000
 
 
@@ -65,6 +67,9 @@ class ConsumerLoop:
         self._faults = faults
         self._fates: deque[bool] = deque(maxlen=RATIO_WINDOW)
         self._backoff = Backoff()
+        self._oldest_at: datetime | None = None
+        self._looked_at = 0.0
+        EVENT_AGE.labels(self.name).set_function(self._age_seconds)
         self.caught_up_at: float | None = None
         self.polled_at: float | None = None
         self.stopped_by: str | None = None
@@ -96,19 +101,37 @@ class ConsumerLoop:
             await self._backoff.wait()
             return
         self.polled_at = time.monotonic()
+        applied = True
         if records:
             async with consumer.lock:
                 mine = consumer.mine(records)
                 if mine:
-                    await self._apply_and_commit(consumer, mine)
-        if len(records) < self.group.batch_max:
-            # An error above rewinds and reads again; then this line is not reached with a short
-            # batch.
-            self.caught_up_at = time.monotonic()
-            CONSUMER_LAG.labels(self.name).set(0)
-            EVENT_AGE.labels(self.name).set(0)
+                    applied = await self._apply_and_commit(consumer, mine)
+        if applied:
+            await self._look_how_far(consumer, empty=not records)
 
-    async def _apply_and_commit(self, consumer: Consumer, records: list[Delivered]) -> None:
+    async def _look_how_far(self, consumer: Consumer, *, empty: bool) -> None:
+        """Nothing left, or how much; asked of the log once a second at most: it costs a call."""
+        now = time.monotonic()
+        if not empty and now - self._looked_at < LOOK_SECONDS:
+            return
+        self._looked_at = now
+        try:
+            lag = 0 if empty else sum((await consumer.lag()).values())
+        except BusUnavailable:
+            return
+        CONSUMER_LAG.labels(self.name).set(lag)
+        if lag == 0:
+            self.caught_up_at = now
+            self._oldest_at = None
+
+    def _age_seconds(self) -> float:
+        """How long ago the oldest event in hand was recorded by its owner; 0 when none is."""
+        if self._oldest_at is None:
+            return 0.0
+        return (self._database.clock.now() - self._oldest_at).total_seconds()
+
+    async def _apply_and_commit(self, consumer: Consumer, records: list[Delivered]) -> bool:
         try:
             await self._apply(records)
         except TooManyDeadLetters:
@@ -118,13 +141,14 @@ class ConsumerLoop:
             LOG.exception("batch_failed", group=self.name, records=len(records))
             consumer.rewind(_firsts(records))
             await self._backoff.wait()
-            return
+            return False
         self._backoff.reset()
         await self._faults.reach("between database commit and offset commit")
         try:
             await consumer.commit(_nexts(records))
         except BusUnavailable as error:
             LOG.warning("offset_not_committed", group=self.name, error=str(error))
+        return True
 
     async def _apply(self, records: Sequence[Delivered]) -> None:
         """One transaction for all; on a record that can never be processed, bisect down to it."""
@@ -139,6 +163,8 @@ class ConsumerLoop:
                 EVENTS_SKIPPED.labels(self.name).inc()
                 continue
             good.append((record, event))
+        if good:
+            self._oldest_at = min(event.recorded_at for _, event in good)
         await self._apply_events(good)
 
     async def _apply_events(self, good: list[tuple[Delivered, Event]]) -> None:

@@ -11,12 +11,11 @@ from collections.abc import Callable
 from sqlalchemy import delete, select
 
 from shared.bus.port import BusUnavailable, Message, Publisher
-from shared.clock import real_now
 from shared.database.work import Actor, Database, unpack_headers
 from shared.delivery.faults import Faults
 from shared.delivery.supervision import Backoff, wait_for_any
 from shared.log import logger
-from shared.metrics import EVENTS_RELAYED, OUTBOX_OLDEST
+from shared.metrics import EVENTS_RELAYED
 
 LOG = logger("relay")
 CHUNK = 500
@@ -61,9 +60,7 @@ class Relay:
             rows = (await session.execute(select(outbox).order_by(outbox.c.id).limit(CHUNK))).all()
         service = self._database.service
         if not rows:
-            OUTBOX_OLDEST.labels(service).set(0)
             return 0
-        OUTBOX_OLDEST.labels(service).set((real_now() - rows[0].written_at).total_seconds())
         await self._publisher.publish(
             [
                 Message(row.topic, row.partition, row.key, row.value, unpack_headers(row.headers))
