@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from fastapi import FastAPI, Response
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.responses import JSONResponse
 from prometheus_client import generate_latest
 from sqlalchemy import text
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -40,6 +40,9 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        if scope["path"] == "/" and "console" in self.apps:
+            # The page itself, not a way to it: without a session that is 401 and the sign-in page.
+            scope = {**scope, "path": "/console/", "raw_path": b"/console/"}
         segment = scope["path"].split("/", 2)[1] if "/" in scope["path"] else ""
         await self.apps.get(segment, self._own)(scope, receive, send)
 
@@ -79,13 +82,6 @@ def _own_routes(process: Process) -> Door:
     async def metrics() -> Response:
         """Every metric of `shared/metrics.py`."""
         return Response(generate_latest(REGISTRY), media_type="text/plain; version=0.0.4")
-
-    if "console" in process.rooms:
-
-        @door.on("GET", "/", permission="-", area_scope="open")
-        async def home() -> Response:
-            """The console."""
-            return RedirectResponse("/console/")
 
     return door
 

@@ -12,8 +12,7 @@ import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from time import time
+from datetime import datetime, timedelta
 
 import asyncpg
 from sqlalchemy import text
@@ -28,6 +27,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.bus.port import BusUnavailable, Delivered, Partition
+from shared.clock import real_now
 from shared.errors import ConfigurationError
 
 # Mistakes of ours, which no waiting cures; every other database error means "away".
@@ -50,7 +50,7 @@ READ_RECORDS = text("""
 
 def real_instant(*, after_seconds: float = 0.0) -> datetime:
     """Leases and record times are real time, whatever the business clock shows."""
-    return datetime.fromtimestamp(time() + after_seconds, UTC)
+    return real_now() + timedelta(seconds=after_seconds)
 
 
 class LogDatabase:

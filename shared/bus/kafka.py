@@ -120,7 +120,7 @@ async def _send_all(producer: Any, messages: Sequence[Message]) -> None:
                     message.value,
                     key=message.key,
                     partition=message.partition,
-                    headers=message.headers,
+                    headers=list(message.headers),
                 )
             )
         outcomes = await asyncio.gather(*answers, return_exceptions=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any
@@ -77,18 +77,21 @@ class KafkaInspector:
             await self.close()
             raise
 
-    async def partitions_of(self, topics: Iterable[str]) -> dict[str, int]:
-        """The number of partitions of each topic that exists and can be read now."""
-        wanted = list(topics)
+    async def partitions_of(self, topics: Sequence[str]) -> dict[str, int]:
+        """The number of partitions of each topic; each must exist and have its leaders."""
         async with self._asking("describe topics"):
-            described = await self._admin.describe_topics(wanted)
-        return {
+            described = await self._admin.describe_topics(list(topics))
+        ready = {
             topic["topic"]: len(topic["partitions"])
             for topic in described
             if topic["error_code"] == 0
             and topic["partitions"]
             and all(partition["leader"] >= 0 for partition in topic["partitions"])
         }
+        missing = set(topics) - ready.keys()
+        if missing:
+            raise BusUnavailable(f"no leader for {', '.join(sorted(missing))}")
+        return ready
 
     async def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         """The next offset to be written."""
@@ -116,21 +119,21 @@ class KafkaInspector:
 
     async def ensure(self, shapes: Sequence[TopicShape]) -> None:
         """Create what is missing, wait until it can be used, compare what was there already."""
+        counts = await self._create_patiently(shapes)
+        settings = await self._settings([shape.name for shape in shapes])
+        for shape in shapes:
+            _compare(shape, partitions=counts[shape.name], settings=settings[shape.name])
+
+    async def _create_patiently(self, shapes: Sequence[TopicShape]) -> dict[str, int]:
         deadline = monotonic() + self._options.start_seconds
         while True:
             try:
                 await self._create(shapes)
-                counts = await self.partitions_of(shape.name for shape in shapes)
-                if len(counts) == len({shape.name for shape in shapes}):
-                    break
-                raise BusUnavailable("new topics have no leader yet")
+                return await self.partitions_of([shape.name for shape in shapes])
             except BusUnavailable:
                 if monotonic() > deadline:
                     raise
                 await asyncio.sleep(0.1)
-        settings = await self._settings([shape.name for shape in shapes])
-        for shape in shapes:
-            _compare(shape, partitions=counts[shape.name], settings=settings[shape.name])
 
     async def _create(self, shapes: Sequence[TopicShape]) -> None:
         async with self._asking("create topics"):

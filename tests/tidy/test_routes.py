@@ -20,9 +20,9 @@ from shared.settings import Settings
 from tests.tidy.tree import SERVICES
 
 SCOPES = frozenset(get_args(AreaScope))
-# Without a credential: the platform's probes, which tell a state and nothing else; the way to the
-# console, which only redirects; and the page where a credential is got.
-OPEN = frozenset({"/livez", "/readyz", "/", "/console/sign-in"})
+# Without a credential: the platform's probes, which tell a state and nothing else; and where a
+# credential is got, which refuses whoever brings none in its form.
+OPEN = frozenset({"/livez", "/readyz", "/console/session"})
 
 
 def _app(name: str) -> FastAPI:
@@ -77,7 +77,7 @@ def test_the_process_opens_its_probes_and_nothing_else() -> None:
     console = _app("console")
     front = build_front({"console": console}, _Process(console.state.room))
     routes = list(iter_route_contexts(cast("FastAPI", front._own).routes))
-    assert {route.path for route in routes} == {"/livez", "/readyz", "/metrics", "/"}
+    assert {route.path for route in routes} == {"/livez", "/readyz", "/metrics"}
     assert list(_undeclared(routes)) == []
 
 

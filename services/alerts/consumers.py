@@ -1,0 +1,43 @@
+"""The event door."""
+
+from __future__ import annotations
+
+from services.alerts.handlers.copies import hear_areas, hear_cases, hear_places, hear_rules
+from services.alerts.handlers.facts import (
+    store_breaches,
+    store_reports,
+    store_results,
+    store_scans,
+)
+from shared.events.intake import (
+    AreaChanged,
+    PlaceChanged,
+    ReportRecorded,
+    ResultReported,
+    ScanRecorded,
+)
+from shared.events.policy import PolicyChanged
+from shared.events.quarantine import BreachChanged
+from shared.events.tracing import CaseChanged
+from shared.service import ConsumerGroup
+
+consumers = (
+    ConsumerGroup(
+        "facts",
+        {
+            ReportRecorded: store_reports,
+            ResultReported: store_results,
+            BreachChanged: store_breaches,
+        },
+    ),
+    ConsumerGroup("scans", {ScanRecorded: store_scans}),
+    ConsumerGroup(
+        "copies",
+        {
+            AreaChanged: hear_areas,
+            PlaceChanged: hear_places,
+            CaseChanged: hear_cases,
+            PolicyChanged: hear_rules,
+        },
+    ),
+)

@@ -1,0 +1,76 @@
+"""What arrives late or changes around the signals: places, areas, cases, rules. Each has its
+signals judged again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from services.alerts.handlers.alerts import Touched, judge_pairs
+from services.alerts.repository.alerts import live_pairs
+from services.alerts.repository.areas import lines_of
+from services.alerts.repository.copies import store_cases, store_places
+from services.alerts.repository.rules import RULE, active_rules
+from services.alerts.repository.signals import (
+    in_areas,
+    of_cases,
+    of_kinds,
+    of_places,
+    record_ids_where,
+)
+from services.alerts.tables import alert, standard
+from shared.areas import store_areas
+from shared.database.work import Work
+from shared.events.intake import AreaChanged, PlaceChanged
+from shared.events.policy import PolicyChanged
+from shared.events.tracing import CaseChanged
+
+
+async def hear_places(work: Work, events: Sequence[PlaceChanged]) -> None:
+    await store_places(work, events)
+    work.due("place", {str(event.record_id) for event in events})
+
+
+async def hear_cases(work: Work, events: Sequence[CaseChanged]) -> None:
+    await store_cases(work, events)
+    work.due("case", {str(event.record_id) for event in events})
+
+
+async def hear_areas(work: Work, events: Sequence[AreaChanged]) -> None:
+    """An area that moves concerns its old ancestors too: an alert there may have rested on it."""
+    before = await lines_of(work, [event.area_id for event in events])
+    concerned = set(await store_areas(work, standard, events))
+    for line in before.values():
+        concerned |= line.area_ids
+    work.due("area", concerned)
+
+
+async def hear_rules(work: Work, events: Sequence[PolicyChanged]) -> None:
+    """The document stands in this service's own table already; here only its effect is due."""
+    work.due("rule", {event.policy_id for event in events if event.kind == RULE.name})
+
+
+async def judge_places(work: Work, keys: Sequence[str]) -> None:
+    await _again(work, await record_ids_where(work, of_places([UUID(key) for key in keys])))
+
+
+async def judge_cases(work: Work, keys: Sequence[str]) -> None:
+    await _again(work, await record_ids_where(work, of_cases([UUID(key) for key in keys])))
+
+
+async def judge_areas(work: Work, keys: Sequence[str]) -> None:
+    await _again(work, await record_ids_where(work, in_areas(keys)))
+    pairs = await live_pairs(work, alert.c.area_id.in_(keys))
+    await judge_pairs(work, {pair: Touched() for pair in pairs}, await active_rules(work))
+
+
+async def judge_rules(work: Work, keys: Sequence[str]) -> None:
+    rules = await active_rules(work)
+    kinds = {kind for rule in rules if rule.id in keys for kind in rule.document.point_kinds}
+    await _again(work, await record_ids_where(work, of_kinds(sorted(kinds))))
+    pairs = await live_pairs(work, alert.c.rule_id.in_(keys))
+    await judge_pairs(work, {pair: Touched() for pair in pairs}, rules)
+
+
+async def _again(work: Work, record_ids: Sequence[UUID]) -> None:
+    work.due("record", {str(record_id) for record_id in record_ids})

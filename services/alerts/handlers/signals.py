@@ -1,0 +1,146 @@
+"""Judges records: whether their signals stand, and then every alert that they may make or
+unmake."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.engine import Row
+
+from services.alerts.domain.readings import KeptSignal, Standing, standing_of
+from services.alerts.handlers.alerts import Touched, judge_pairs
+from services.alerts.repository.alerts import Pair
+from services.alerts.repository.areas import lines_of
+from services.alerts.repository.rules import StoredRule, active_rules, versions_by_id
+from services.alerts.repository.signals import lock_signals_of, write_standings
+from shared.database.work import AuditDetails, Work
+from shared.events.alerts import SignalChanged
+from shared.events.base import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A stored signal and what it amounts to now."""
+
+    row: Row[Any]
+    now: Standing
+
+    @property
+    def changed(self) -> bool:
+        row, now = self.row, self.now
+        before = (row.standing, row.area_id, row.home_area_id, row.judged_fact_version)
+        return before != (now.standing, now.area_id, now.residence_area_id, row.fact_version)
+
+    @property
+    def version(self) -> int:
+        """A signal that never stood is never announced: nobody has to forget it."""
+        told = self.now.standing or self.row.record_version > 0
+        return int(self.row.record_version) + (1 if told and self.changed else 0)
+
+    @property
+    def cause_id(self) -> UUID:
+        """The version of a fact that made it so."""
+        row = self.row
+        fallen = row.case_standing is False
+        return UUID(str(row.case_event_id if fallen else row.fact_event_id))
+
+    def areas(self, area_of: str) -> set[str]:
+        """Where it counted before and where it counts now."""
+        row, now = self.row, self.now
+        before = row.area_id if area_of == "place" else row.home_area_id
+        after = now.area_id if area_of == "place" else now.residence_area_id
+        found = {before if row.standing else None, after if now.standing else None}
+        return {area_id for area_id in found if area_id is not None}
+
+
+async def judge_records(work: Work, keys: Sequence[str]) -> None:
+    """Evaluator of `record`; the keys are ids of reports, scans, results and breaches."""
+    rows = await lock_signals_of(work, [UUID(key) for key in keys])
+    newest: dict[UUID, int] = {}
+    for row in rows:
+        newest[row.record_id] = max(newest.get(row.record_id, 0), row.fact_version)
+    judged = [Judged(row, _standing(row, newest[row.record_id])) for row in rows]
+    changed = [one for one in judged if one.changed]
+    await write_standings(work, [(one.row, one.now, one.version) for one in changed])
+    for one in changed:
+        if one.version > one.row.record_version:
+            _announce(work, one)
+    rules = await active_rules(work)
+    await judge_pairs(work, await _touched(work, judged, rules), rules)
+
+
+def _standing(row: Row[Any], newest_version: int) -> Standing:
+    kept = KeptSignal(
+        row.id,
+        row.record_id,
+        row.fact_version,
+        row.lit,
+        row.place_area_id,
+        row.residence_area_id,
+        row.known_place_area_id,
+        case_fallen=row.case_standing is False,
+    )
+    return standing_of(kept, newest_version)
+
+
+def _announce(work: Work, one: Judged) -> None:
+    row, now = one.row, one.now
+    fallen = row.case_standing is False
+    reason = f"case: {row.case_reason}" if fallen else row.reason
+    work.announce(
+        SignalChanged(
+            record_id=row.id,
+            record_version=one.version,
+            occurred_at=row.occurred_at,
+            recorded_at=work.now(),
+            point_kind=row.point_kind,
+            point_id=row.point_id,
+            area_id=now.area_id,
+            person_id=row.person_id,
+            person_count=row.person_count,
+            standing=now.standing,
+            reason=reason,
+            evidence=(Evidence(kind=row.record_kind, id=row.record_id, version=row.fact_version),),
+        )
+    )
+    work.audit(
+        "signal_lit" if now.standing else "signal_fell",
+        "signal",
+        row.id,
+        version=one.version,
+        details=AuditDetails(area_id=now.area_id, reason=reason, cause_id=one.cause_id),
+    )
+
+
+async def _touched(
+    work: Work, judged: Sequence[Judged], rules: Sequence[StoredRule]
+) -> dict[Pair, Touched]:
+    """Every rule and area in which one of these signals counted or counts; unknown areas count
+    nowhere."""
+    lines = await lines_of(
+        work,
+        {
+            area_id
+            for one in judged
+            for area_of in ("place", "residence")
+            for area_id in one.areas(area_of)
+        },
+    )
+    touched: dict[Pair, Touched] = {}
+    for rule_id, versions in versions_by_id(rules).items():
+        scope = versions[-1].document
+        kinds = {kind for version in versions for kind in version.document.point_kinds}
+        for one in judged:
+            if one.row.point_kind not in kinds:
+                continue
+            for area_id in one.areas(scope.area_of):
+                line = lines.get(area_id)
+                target = line.at_level(scope.area_level) if line else None
+                if target is not None:
+                    pair = touched.setdefault((rule_id, target), Touched())
+                    pair.times.append(one.row.occurred_at)
+                    pair.causes[one.row.id] = one.cause_id
+    return touched

@@ -1,0 +1,78 @@
+"""Areas as the rules need them: a line of ancestors with levels, in one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import select, text
+
+from services.alerts.tables import standard
+from shared.areas import LEVELS
+from shared.policy import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An area and what lies above it, nearest first, each with its level."""
+
+    zone: str
+    steps: tuple[tuple[str, str], ...]
+
+    @property
+    def area_ids(self) -> frozenset[str]:
+        return frozenset(area_id for area_id, _ in self.steps)
+
+    def at_level(self, level: str) -> str | None:
+        """The area itself or its ancestor at `level`; where that level is absent, the next higher
+        one."""
+        high_enough = LEVELS[: LEVELS.index(level) + 1]
+        return next((area_id for area_id, own in self.steps if own in high_enough), None)
+
+
+async def lines_of(reader: Reader, area_ids: Iterable[str]) -> dict[str, Line]:
+    """The lines of those areas that are known; an unknown one is absent from the answer."""
+    wanted = sorted(set(area_ids))
+    if not wanted:
+        return {}
+    rows = await reader.execute(
+        text(
+            """
+            SELECT area.area_id, area.zone, upper.area_id AS ancestor_id, upper.level
+            FROM alerts.area AS area
+            CROSS JOIN unnest(area.ancestors) WITH ORDINALITY AS step(area_id, height)
+            JOIN alerts.area AS upper ON upper.area_id = step.area_id
+            WHERE area.area_id = ANY(CAST(:wanted AS text[]))
+            ORDER BY area.area_id, step.height
+            """
+        ).bindparams(wanted=wanted)
+    )
+    steps: dict[str, list[tuple[str, str]]] = {}
+    zones: dict[str, str] = {}
+    for row in rows:
+        steps.setdefault(row.area_id, []).append((row.ancestor_id, row.level))
+        zones[row.area_id] = row.zone
+    return {area_id: Line(zones[area_id], tuple(found)) for area_id, found in steps.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class NamedLine:
+    """An area with everything above it, and its name."""
+
+    area_ids: frozenset[str]
+    name: str
+    name_en: str
+
+
+async def named_lines_of(reader: Reader, area_ids: Iterable[str]) -> dict[str, NamedLine]:
+    """For whom an alert there is to be seen, and what to call the place."""
+    wanted = sorted(set(area_ids))
+    if not wanted:
+        return {}
+    area = standard.area
+    rows = await reader.execute(
+        select(area.c.area_id, area.c.ancestors, area.c.name, area.c.name_en).where(
+            area.c.area_id.in_(wanted)
+        )
+    )
+    return {row.area_id: NamedLine(frozenset(row.ancestors), row.name, row.name_en) for row in rows}

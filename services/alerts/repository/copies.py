@@ -1,0 +1,67 @@
+"""This service's copies of places and cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Table
+from sqlalchemy.dialects.postgresql import insert
+
+from services.alerts.tables import case, place
+from shared.database.work import Work
+from shared.events.base import Event
+from shared.events.intake import PlaceChanged
+from shared.events.tracing import CaseChanged
+
+Known = TypeVar("Known", bound=Event)
+
+
+async def store_places(work: Work, events: Sequence[PlaceChanged]) -> None:
+    """Keep the newest version of each place."""
+    rows = [
+        {
+            "place_id": event.record_id,
+            "version": event.record_version,
+            "kind": event.kind,
+            "area_id": event.area_id,
+        }
+        for event in _newest(events)
+    ]
+    await _store(work, place, rows)
+
+
+async def store_cases(work: Work, events: Sequence[CaseChanged]) -> None:
+    """Keep the newest version of each case: whether it stands, and why not."""
+    rows = [
+        {
+            "case_id": event.record_id,
+            "version": event.record_version,
+            "event_id": event.event_id,
+            "standing": event.standing,
+            "reason": event.reason,
+        }
+        for event in _newest(events)
+    ]
+    await _store(work, case, rows)
+
+
+async def _store(work: Work, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    statement = insert(table)
+    key = list(table.primary_key.columns)
+    await work.execute(
+        statement.on_conflict_do_update(
+            index_elements=key,
+            set_={name: statement.excluded[name] for name in rows[0] if name != key[0].name},
+            where=table.c.version < statement.excluded.version,
+        ),
+        rows,
+    )
+
+
+def _newest(events: Sequence[Known]) -> list[Known]:
+    by_version = sorted(events, key=lambda event: event.record_version)
+    newest = {event.record_id: event for event in by_version}
+    return [newest[record_id] for record_id in sorted(newest)]

@@ -1,0 +1,134 @@
+"""Signals, alerts and what they rest on, deliveries, and this service's copies."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from shared.database.tables import instant, service_metadata, standard_tables
+
+metadata = service_metadata("alerts")
+standard = standard_tables(metadata)
+
+# The first block is the newest version of the fact, written by consumers; the second is what it
+# amounts to, written by the evaluator alone. Rules read the second.
+signal = Table(
+    "signal",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("record_kind", Text, nullable=False),
+    Column("record_id", Uuid, nullable=False),
+    Column("fact_version", Integer, nullable=False),
+    Column("fact_event_id", Uuid, nullable=False),
+    instant("occurred_at"),
+    Column("point_kind", Text, nullable=False),
+    Column("point_id", Text, nullable=False),
+    Column("lit", Boolean, nullable=False),
+    Column("person_id", Uuid),
+    Column("person_count", Integer, nullable=False),
+    Column("place_id", Uuid),
+    Column("place_area_id", Text),
+    Column("residence_area_id", Text),
+    Column("case_id", Uuid),
+    Column("test", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("standing", Boolean, nullable=False, server_default="false"),
+    Column("area_id", Text),
+    Column("home_area_id", Text),
+    Column("judged_fact_version", Integer, nullable=False, server_default="0"),
+    # 0: never announced.
+    Column("record_version", Integer, nullable=False, server_default="0"),
+    instant("judged_at", nullable=True),
+    Index(None, "record_id"),
+    Index("ix_signal_case_id", "case_id", postgresql_where=text("case_id IS NOT NULL")),
+    Index("ix_signal_place_id", "place_id", postgresql_where=text("place_id IS NOT NULL")),
+    Index("ix_signal_area_time", "area_id", "occurred_at", postgresql_where=text("standing")),
+    Index("ix_signal_home_time", "home_area_id", "occurred_at", postgresql_where=text("standing")),
+)
+
+alert = Table(
+    "alert",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("record_version", Integer, nullable=False),
+    Column("rule_id", Text, nullable=False),
+    Column("rule_version", Integer, nullable=False),
+    Column("area_id", Text, nullable=False),
+    Column("title_zh", Text, nullable=False),
+    Column("title_en", Text, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    instant("first_at"),
+    instant("last_at"),
+    Column("points", Integer, nullable=False),
+    Column("persons", Integer, nullable=False),
+    Column("unlinked_persons", Integer, nullable=False),
+    Column("reasons", JSONB, nullable=False),
+    Column("silent_if", JSONB, nullable=False),
+    Column("silent_if_text_zh", Text, nullable=False),
+    Column("silent_if_text_en", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("cause_id", Uuid),
+    instant("opened_at"),
+    instant("changed_at"),
+    # One live alert per rule and area; a withdrawn one is kept to come back under its id.
+    Index(
+        "uq_alert_live",
+        "rule_id",
+        "area_id",
+        unique=True,
+        postgresql_where=text("state NOT IN ('closed', 'dismissed')"),
+    ),
+    Index(None, "area_id"),
+)
+
+# What an alert rests on; of an ended or withdrawn one, what it rested on last.
+alert_signal = Table(
+    "alert_signal",
+    metadata,
+    Column("alert_id", Uuid, ForeignKey(alert.c.id), primary_key=True),
+    Column("signal_id", Uuid, ForeignKey(signal.c.id), primary_key=True),
+    Index(None, "signal_id"),
+)
+
+# One row per version of an alert and person or machine that it was sent to.
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("alert_id", Uuid, primary_key=True),
+    Column("alert_version", Integer, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("log_offset", BigInteger, nullable=False),
+    instant("delivered_at"),
+)
+
+place = Table(
+    "place",
+    metadata,
+    Column("place_id", Uuid, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("area_id", Text),
+)
+
+case = Table(
+    "tracing_case",
+    metadata,
+    Column("case_id", Uuid, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    Column("standing", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+)

@@ -1,0 +1,1 @@
+"""HTTP door: pages, their parts, the stream, sign-in, files; with templates and words beside."""

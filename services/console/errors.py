@@ -1,0 +1,25 @@
+"""What can go wrong here, as people are told it."""
+
+from __future__ import annotations
+
+from shared.errors import Forbidden, NotFound, Unavailable
+
+
+class OtherOrigin(Forbidden):
+    """A page of another site tried to act with this person's session."""
+
+    slug, title = "other-origin", "The request does not come from this console"
+
+
+class CardNotFound(NotFound):
+    slug, title = "alert-not-found", "No such alert"
+
+
+class FileNotServed(NotFound):
+    slug, title = "file-not-found", "No such file"
+
+
+class OwnerAway(Unavailable):
+    """The service that has the answer does not answer."""
+
+    slug, title = "owner-away", "The service behind this page is away"

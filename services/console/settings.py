@@ -1,0 +1,1 @@
+"""The console has no setting of its own: where the others are stands in `shared/settings.py`."""

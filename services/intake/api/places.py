@@ -1,0 +1,38 @@
+"""Places."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+
+from services.intake.api.body import desk_of
+from services.intake.handlers.places import register_places
+from services.intake.repository.places import list_places
+from services.intake.schemas.registry import PlaceIn
+from services.intake.settings import PAGE_ROWS, ROWS_MAX
+from shared.database.work import Actor
+from shared.errors import TooLarge
+from shared.http import Door, viewer_of
+
+door = Door("/intake", tag="places")
+
+
+@door.on("POST", "/places", permission="places.write", area_scope="everywhere")
+async def post_places(request: Request, places: PlaceIn | list[PlaceIn]) -> list[dict[str, Any]]:
+    """Register or change places, by their codes."""
+    wanted = places if isinstance(places, list) else [places]
+    if len(wanted) > ROWS_MAX:
+        raise TooLarge("too many places in one body", f"send at most {ROWS_MAX} at once")
+    return await register_places(
+        desk_of(request).database, [place.read() for place in wanted],
+        actor=Actor(viewer_of(request).subject),
+    )
+
+
+@door.on("GET", "/places", permission="places.read", area_scope="viewer")
+async def get_places(request: Request) -> list[dict[str, Any]]:
+    """Places in the viewer's areas."""
+    async with desk_of(request).database.read() as session:
+        rows = await list_places(session, viewer_of(request), limit=PAGE_ROWS)
+    return [row._asdict() for row in rows]

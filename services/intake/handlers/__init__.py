@@ -1,0 +1,1 @@
+"""One function per command, event or message: load, decide, save, announce, in one transaction."""

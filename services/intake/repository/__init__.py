@@ -1,0 +1,1 @@
+"""Every query of intake, and nothing but queries."""

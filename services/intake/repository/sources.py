@@ -1,0 +1,117 @@
+"""Sources, and in the same look the answer that was given to a body before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.dialects.postgresql import insert
+
+from services.intake.domain.references import KnownSource
+from services.intake.tables import place, source, standard
+from shared.access import Viewer
+from shared.areas import visible
+from shared.database.work import ReadSession, Work
+
+_SOURCE = (
+    "SELECT source.source_id, source.kind, source.place_id, place.area_id, source.default_zone,"
+    " source.mode FROM intake.source LEFT JOIN intake.place USING (place_id)"
+)
+_WITH_RECEIPT = text(
+    "SELECT source.source_id, source.kind, source.place_id, place.area_id, source.default_zone,"
+    " source.mode, receipt.received, receipt.reply"
+    " FROM intake.source LEFT JOIN intake.place USING (place_id)"
+    " LEFT JOIN intake.receipt ON receipt.sender = :sender AND receipt.door = :door"
+    " AND receipt.fingerprint = :fingerprint"
+    " WHERE source.source_id = :source_id"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReply:
+    """What a body was answered the first time; `reply` is deflated."""
+
+    received: int
+    reply: bytes
+
+
+async def find_source_and_reply(
+    work: Work, source_id: UUID, *, door: str, fingerprint: bytes
+) -> tuple[KnownSource | None, StoredReply | None]:
+    row = (
+        await work.execute(
+            _WITH_RECEIPT,
+            {
+                "source_id": source_id, "sender": str(source_id), "door": door,
+                "fingerprint": fingerprint,
+            },
+        )
+    ).first()
+    if row is None:
+        return None, None
+    reply = StoredReply(row.received, bytes(row.reply)) if row.reply is not None else None
+    return _known(row), reply
+
+
+async def find_source(session: ReadSession, source_id: UUID) -> KnownSource | None:
+    row = (
+        await session.execute(text(_SOURCE + " WHERE source_id = :id"), {"id": source_id})
+    ).first()
+    return _known(row) if row else None
+
+
+async def find_by_facility(
+    session: ReadSession, namespace: str, universal_id: str
+) -> KnownSource | None:
+    """Both parts count: two hospitals may share one universal id under two names."""
+    if not (namespace or universal_id):
+        return None
+    row = (
+        await session.execute(
+            text(
+                _SOURCE
+                + " WHERE facility_namespace = :namespace AND facility_universal_id = :universal_id"
+            ),
+            {"namespace": namespace, "universal_id": universal_id},
+        )
+    ).first()
+    return _known(row) if row else None
+
+
+def _known(row: Any) -> KnownSource:
+    return KnownSource(
+        row.source_id, row.kind, row.place_id, row.area_id, row.default_zone, row.mode
+    )
+
+
+async def read_source(session: ReadSession, source_id: UUID) -> Any:
+    query = select(source).where(source.c.source_id == source_id).with_for_update()
+    return (await session.execute(query)).first()
+
+
+async def find_name_owner(session: ReadSession, name: str) -> UUID | None:
+    query = select(source.c.source_id).where(source.c.name == name)
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def write_source(work: Work, values: Mapping[str, Any]) -> None:
+    statement = insert(source).values(values)
+    await work.execute(
+        statement.on_conflict_do_update(
+            index_elements=[source.c.source_id],
+            set_={name: statement.excluded[name] for name in values if name != "source_id"},
+        )
+    )
+
+
+async def list_sources(session: ReadSession, viewer: Viewer) -> list[Any]:
+    query = (
+        select(source, place.c.area_id, place.c.code.label("place_code"))
+        .select_from(source.outerjoin(place, source.c.place_id == place.c.place_id))
+        .where(visible(standard, viewer, place.c.area_id))
+        .order_by(source.c.name)
+    )
+    return list((await session.execute(query)).all())

@@ -1,0 +1,1 @@
+"""Shapes of requests and answers at intake's HTTP door."""

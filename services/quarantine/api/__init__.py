@@ -1,0 +1,1 @@
+"""The HTTP door: request to command to answer. No rule, no SQL."""

@@ -1,0 +1,1 @@
+"""The rules of quarantine: pure functions of facts. No input or output, no clock."""

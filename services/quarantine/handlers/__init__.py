@@ -1,0 +1,1 @@
+"""One function per event, timer, command or due key: load, decide, save, announce."""

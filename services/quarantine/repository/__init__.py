@@ -1,0 +1,1 @@
+"""Every query of this service, and nothing but queries."""

@@ -1,0 +1,1 @@
+"""Quarantine has no setting of its own: periods, times and measures are policy, never settings."""

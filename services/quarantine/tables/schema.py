@@ -1,0 +1,8 @@
+"""The schema of this service and the tables that every service has."""
+
+from __future__ import annotations
+
+from shared.database.tables import service_metadata, standard_tables
+
+metadata = service_metadata("quarantine")
+standard = standard_tables(metadata)

@@ -1,0 +1,1 @@
+"""Rules of tracing: no input or output, no clock. The rule of exposure in words: `exposure.py`."""

@@ -1,0 +1,165 @@
+"""Writes the difference between the contacts a case should have and those that are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from services.tracing.domain.case import version_id
+from services.tracing.domain.exposure import Contact
+from services.tracing.repository.contacts import (
+    contact_id_of,
+    load_contacts,
+    save_contacts,
+    stored_digests,
+)
+from services.tracing.repository.evidence import revised_among
+from shared.database.work import AuditDetails, Work
+from shared.events.base import Evidence
+from shared.events.intake import (
+    EncounterMeasured,
+    LinkDeclared,
+    MembershipDeclared,
+    ScanRecorded,
+)
+from shared.events.tracing import ContactChanged, Reason
+
+# The log takes no record over 900,000 bytes. Every evidence stays in the table; the event tells of
+# the first so many, and its reasons count all of them.
+EVIDENCE_TOLD = 1_000
+
+EVENT_TYPES = {
+    "visit": ScanRecorded.type,
+    "encounter": EncounterMeasured.type,
+    "membership": MembershipDeclared.type,
+    "link": LinkDeclared.type,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFacts:
+    """What a contact says of its case; `version_id` names the version that it follows from."""
+
+    id: UUID
+    person_id: UUID
+    disease: str
+    version_id: UUID
+    standing: bool
+    reason: str
+    policy: str | None
+    area_id: str | None
+    exercise: bool
+
+
+async def write_contacts(work: Work, case: CaseFacts, wanted: Mapping[UUID, Contact]) -> bool:
+    """Save, announce and audit every contact that is new, changed or gone; True if there was one."""
+    stored = await stored_digests(work, case.id)
+    rows: list[dict[str, Any]] = []
+    for person_id in sorted(wanted):
+        contact, known = wanted[person_id], stored.get(person_id)
+        digest = contact.digest(case.policy)
+        if known is None or not known.standing or known.digest != digest:
+            version = known.version + 1 if known else 1
+            rows.append(_row(work, case, contact) | {"version": version, "digest": digest})
+    gone = sorted(
+        person_id for person_id, row in stored.items() if row.standing and person_id not in wanted
+    )
+    if gone:
+        rows += await _withdrawn(work, case, gone)
+    await save_contacts(work, rows)
+    for row in rows:
+        work.announce(_event(case, row))
+        work.audit(
+            "contact_changed" if row["standing"] else "contact_withdrawn", "contact", row["id"],
+            version=row["version"],
+            details=AuditDetails(
+                area_id=case.area_id, reason=row["reason"], policy=row["policy"],
+                cause_id=row["cause_id"],
+            ),
+        )  # fmt: skip
+    return bool(rows)
+
+
+def _row(work: Work, case: CaseFacts, contact: Contact) -> dict[str, Any]:
+    exposed = contact.exposed
+    return {
+        "id": contact_id_of(case.id, contact.person_id),
+        "case_id": case.id,
+        "person_id": contact.person_id,
+        "via_person_id": contact.via_person_id,
+        "degree": contact.degree,
+        "first_exposure_at": exposed.first_at,
+        "last_exposure_at": exposed.last_at,
+        "minutes": exposed.minutes,
+        "reasons": [reason.model_dump(mode="json") for reason in exposed.reasons],
+        "evidence": [
+            {"kind": item.kind, "id": str(item.id), "version": item.version}
+            for item in exposed.evidence
+        ],
+        "standing": True,
+        "reason": contact.reason,
+        "cause_id": case.version_id,
+        "policy": case.policy,
+        "recorded_at": work.now(),
+    }
+
+
+async def _withdrawn(
+    work: Work, case: CaseFacts, person_ids: Sequence[UUID]
+) -> list[dict[str, Any]]:
+    """The next versions of contacts that nothing carries any more, each with what took it away."""
+    found = [dict(row._mapping) for row in await load_contacts(work, case.id, person_ids)]
+    revised = await _revised(work, found) if case.standing else {}
+    for row in found:
+        row["standing"] = False
+        row["version"] += 1
+        row["recorded_at"] = work.now()
+        row["digest"] = ""
+        row["cause_id"] = case.version_id
+        lost = [item for item in row["evidence"] if UUID(item["id"]) in revised]
+        if not case.standing:
+            row["reason"] = f"its case does not stand: {case.reason}"
+        elif lost:
+            record_id = UUID(lost[0]["id"])
+            row["reason"] = "what it rested on was withdrawn or revised"
+            row["cause_id"] = version_id(
+                EVENT_TYPES[lost[0]["kind"]], record_id, revised[record_id]
+            )
+        else:
+            row["reason"] = "no meeting counts any more by the case's window and policy"
+    return found
+
+
+async def _revised(work: Work, rows: Sequence[dict[str, Any]]) -> dict[UUID, int]:
+    versions: dict[str, dict[UUID, int]] = {}
+    for row in rows:
+        for item in row["evidence"]:
+            versions.setdefault(item["kind"], {})[UUID(item["id"])] = item["version"]
+    return await revised_among(work, versions)
+
+
+def _event(case: CaseFacts, row: Mapping[str, Any]) -> ContactChanged:
+    return ContactChanged(
+        record_id=row["id"],
+        record_version=row["version"],
+        occurred_at=row["first_exposure_at"],
+        recorded_at=row["recorded_at"],
+        exercise=case.exercise,
+        case_id=case.id,
+        case_person_id=case.person_id,
+        person_id=row["person_id"],
+        via_person_id=row["via_person_id"],
+        degree=row["degree"],
+        disease=case.disease,
+        first_exposure_at=row["first_exposure_at"],
+        last_exposure_at=row["last_exposure_at"],
+        minutes=row["minutes"],
+        reasons=tuple(Reason.model_validate(item) for item in row["reasons"]),
+        evidence=tuple(Evidence.model_validate(item) for item in row["evidence"][:EVIDENCE_TOLD]),
+        standing=row["standing"],
+        reason=row["reason"],
+        cause_id=row["cause_id"],
+        policy=row["policy"],
+    )

@@ -1,0 +1,1 @@
+"""Every query of tracing, and nothing but queries."""

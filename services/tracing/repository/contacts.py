@@ -1,0 +1,58 @@
+"""Contacts as they were last decided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, select
+from sqlalchemy.dialects.postgresql import insert
+
+from services.tracing.tables import decisions
+from shared.database.work import Work
+from shared.ids import derived_id
+from shared.policy import Reader
+
+
+def contact_id_of(case_id: UUID, person_id: UUID) -> UUID:
+    """One contact per case and person, whatever its degree; it comes back under the same id."""
+    return derived_id("contact", case_id, person_id)
+
+
+async def stored_digests(reader: Reader, case_id: UUID) -> dict[UUID, Row[Any]]:
+    """By person: version, standing and digest of every contact the case ever had."""
+    table = decisions.contact
+    rows = await reader.execute(
+        select(table.c.person_id, table.c.version, table.c.standing, table.c.digest).where(
+            table.c.case_id == case_id
+        )
+    )
+    return {row.person_id: row for row in rows}
+
+
+async def load_contacts(
+    reader: Reader, case_id: UUID, person_ids: Sequence[UUID]
+) -> list[Row[Any]]:
+    table = decisions.contact
+    rows = await reader.execute(
+        select(table)
+        .where(table.c.case_id == case_id, table.c.person_id.in_(list(person_ids)))
+        .order_by(table.c.person_id)
+    )
+    return list(rows.all())
+
+
+async def save_contacts(work: Work, rows: Sequence[dict[str, Any]]) -> None:
+    """New versions in place of the last."""
+    if not rows:
+        return
+    table = decisions.contact
+    statement = insert(table)
+    await work.execute(
+        statement.on_conflict_do_update(
+            index_elements=[table.c.id],
+            set_={name: statement.excluded[name] for name in rows[0] if name != "id"},
+        ),
+        rows,
+    )

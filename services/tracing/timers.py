@@ -1,0 +1,32 @@
+"""Evaluators of what is due. Tracing waits for no clock: it has no timers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from services.tracing.handlers.case_judgement import judge_cases
+from services.tracing.handlers.touched import (
+    judge_areas,
+    judge_diseases,
+    judge_encounters,
+    judge_groups,
+    judge_persons,
+    judge_places,
+    judge_visits,
+)
+from shared.service import Evaluator, KeysHandler
+
+TIMERS: Mapping[str, KeysHandler] = {}
+
+# Only the evaluator of a case writes decisions; the others look up and hand on, so two processes may
+# do the same key at once.
+EVALUATORS: Mapping[str, Evaluator] = {
+    "case": Evaluator(judge_cases, batch_max=5),
+    "visits": Evaluator(judge_visits, batch_max=20, exclusive=False),
+    "encounters": Evaluator(judge_encounters, batch_max=20, exclusive=False),
+    "person": Evaluator(judge_persons, batch_max=1_000, exclusive=False),
+    "place": Evaluator(judge_places, batch_max=500, exclusive=False),
+    "group": Evaluator(judge_groups, batch_max=500, exclusive=False),
+    "area": Evaluator(judge_areas, batch_max=500, exclusive=False),
+    "disease": Evaluator(judge_diseases, batch_max=100, exclusive=False),
+}

@@ -1,0 +1,68 @@
+"""A database with every schema, copied from a template so that each walk gets its own at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import URL, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+import shared.access
+import shared.bus.tables
+from shared.credentials import set_roles
+from shared.database.bootstrap import bootstrap
+from shared.database.migrate import migrate
+from shared.ground import migration_targets
+from shared.service import Service
+from shared.settings import Settings
+
+SECRET = "a secret of the walks"
+TEMPLATE = "journey_template"
+
+
+async def make_template(server: URL, services: Sequence[Service], settings: Settings) -> None:
+    """The template database on this server: roles, schemas, tables, roles of staff."""
+    await execute(server, f'CREATE DATABASE "{TEMPLATE}" TEMPLATE template0 ENCODING \'UTF8\'')
+    url = server.set(database=TEMPLATE)
+    names = [service.name for service in services]
+    await bootstrap(url, names, secret=SECRET, embedded_log=True)
+    targets = migration_targets(services, settings)
+    if all(target.revisions() for target in targets):
+        await migrate(url, targets)
+    else:
+        await _create_all(url, services)
+    engine = create_async_engine(url, poolclass=NullPool)
+    await set_roles(engine)
+    await engine.dispose()
+
+
+async def copy_template(server: URL, name: str) -> URL:
+    """A new database with everything that the template has; the connect privilege is public."""
+    await execute(server, f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}"')
+    return server.set(database=name)
+
+
+async def drop_database(server: URL, name: str) -> None:
+    await execute(server, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+async def execute(url: URL, statement: str) -> None:
+    """One statement outside of any transaction."""
+    engine = create_async_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text(statement))
+    finally:
+        await engine.dispose()
+
+
+async def _create_all(url: URL, services: Sequence[Service]) -> None:
+    # Until every service has its first migration the tables come from the models.
+    engine = create_async_engine(url, poolclass=NullPool)
+    async with engine.begin() as connection:
+        for metadata in (shared.access.metadata, shared.bus.tables.metadata):
+            await connection.run_sync(metadata.create_all)
+        for service in services:
+            await connection.run_sync(service.metadata.create_all)
+    await engine.dispose()
