@@ -10,15 +10,17 @@ from pathlib import PurePosixPath
 from tests.tidy.tree import ROOT, Source, project_files, sources
 
 CODE = ("services", "shared", "bench", "deploy")
+# Written by a tool, run once, never edited: as long as the tables they make.
+MIGRATION = re.compile(r"(^|/)(access_)?migrations/")
 FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 500
 TEST_FILE_LINES_MAX = 700
 LINE_COLUMNS_MAX = 100
 ARGUMENTS_MAX = 6
-SHARED_LINES_MAX = 3_000
+SHARED_LINES_MAX = 4_000
 # What no service imports and only the runtime chooses: the two logs, the embedded server, the
 # structure of the database. Why they have a budget of their own stands in ARCHITECTURE.md.
-ADAPTER_LINES_MAX = 3_000
+ADAPTER_LINES_MAX = 3_500
 ADAPTERS = re.compile(
     r"shared/(bus/(embedded|kafka|tables)|"
     r"database/(embedded|server_folder|installation|migrate|bootstrap))"
@@ -29,6 +31,11 @@ BANNED_NAMES = frozenset(
 # A port's and an event's base class may be called what it is.
 BASE_ALLOWED = ("shared/events/base.py", "shared/bus/base.py")
 LINE_CHECKED = frozenset({".py", ".sh", ".js", ".css", ".html"})
+
+
+def written() -> list[Source]:
+    """Every source that a person writes."""
+    return [one for one in sources(*CODE, "tests") if not MIGRATION.search(one.path)]
 
 
 def _long_functions(source: Source) -> list[str]:
@@ -70,12 +77,12 @@ def _line_count(source: Source) -> int:
 
 
 def test_functions_stay_short() -> None:
-    findings = [f for source in sources(*CODE, "tests") for f in _long_functions(source)]
+    findings = [f for source in written() for f in _long_functions(source)]
     assert findings == []
 
 
 def test_functions_take_few_arguments() -> None:
-    findings = [f for source in sources(*CODE, "tests") for f in _crowded_functions(source)]
+    findings = [f for source in written() for f in _crowded_functions(source)]
     assert findings == []
 
 
@@ -83,9 +90,8 @@ def test_files_stay_short() -> None:
     limits = dict.fromkeys(CODE, FILE_LINES_MAX) | {"tests": TEST_FILE_LINES_MAX}
     findings = [
         f"{source.path} has {_line_count(source)} lines, at most {limit}"
-        for folder, limit in limits.items()
-        for source in sources(folder)
-        if _line_count(source) > limit
+        for source in written()
+        if _line_count(source) > (limit := limits[source.path.split("/")[0]])
     ]
     assert findings == []
 
@@ -93,7 +99,8 @@ def test_files_stay_short() -> None:
 def test_lines_fit_on_a_screen() -> None:
     findings = []
     for path in project_files():
-        if path.suffix not in LINE_CHECKED or "vendor" in path.parts:
+        name = path.relative_to(ROOT).as_posix()
+        if path.suffix not in LINE_CHECKED or "vendor" in path.parts or MIGRATION.search(name):
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             if len(line) > LINE_COLUMNS_MAX:
@@ -106,7 +113,7 @@ def test_shared_stays_small() -> None:
     adapters: Counter[str] = Counter()
     for source in sources("shared"):
         room = source.path.split("/")[1]
-        if room != "events":
+        if room != "events" and not MIGRATION.search(source.path):
             kind = adapters if ADAPTERS.match(source.path) else rooms
             kind[room] += _line_count(source)
     assert rooms.total() <= SHARED_LINES_MAX, rooms.most_common()
@@ -116,7 +123,7 @@ def test_shared_stays_small() -> None:
 def test_files_are_named_by_what_they_hold() -> None:
     findings = [
         source.path
-        for source in sources(*CODE, "tests")
+        for source in written()
         if PurePosixPath(source.path).stem in BANNED_NAMES and source.path not in BASE_ALLOWED
     ]
     assert findings == []
