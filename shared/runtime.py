@@ -178,6 +178,13 @@ class Runtime:
                 room = self.rooms[name]
                 self._spawn(f"{name}.{purpose}", partial(run, room))
         self._spawn("postgresql", self.ground.watch)
+        self._spawn("maintenance", self._maintain)
+
+    async def _maintain(self) -> None:
+        """Retention and compaction of the embedded log; Kafka does its own."""
+        while True:
+            await asyncio.sleep(MAINTAIN_SECONDS)
+            await self.bus.maintain()
 
     def _spawn(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         self._tasks.append(asyncio.create_task(supervise(name, run), name=name))

@@ -6,16 +6,20 @@ A crash between send and delete sends again; consumers absorb the repeat.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, insert, select
+from sqlalchemy.engine import Row
 
-from shared.bus.port import BusUnavailable, Message, Publisher
+from shared.bus.port import BusUnavailable, Message, MessageRefused, Publisher
+from shared.clock import real_now
 from shared.database.work import Actor, Database, unpack_headers
 from shared.delivery.faults import Faults
 from shared.delivery.supervision import Backoff, wait_for_any
+from shared.ids import new_id
 from shared.log import logger
-from shared.metrics import EVENTS_RELAYED
+from shared.metrics import EVENTS_DEAD, EVENTS_RELAYED
 
 LOG = logger("relay")
 CHUNK = 500
@@ -57,18 +61,55 @@ class Relay:
         """Send one chunk; returns how many went."""
         outbox = self._database.tables.outbox
         async with self._database.read() as session:
-            rows = (await session.execute(select(outbox).order_by(outbox.c.id).limit(CHUNK))).all()
+            statement = select(outbox).order_by(outbox.c.id).limit(CHUNK)
+            rows: Sequence[Row[Any]] = (await session.execute(statement)).all()
         service = self._database.service
         if not rows:
             return 0
-        await self._publisher.publish(
-            [
-                Message(row.topic, row.partition, row.key, row.value, unpack_headers(row.headers))
-                for row in rows
-            ]
-        )
+        try:
+            await self._publisher.publish([_message(row) for row in rows])
+        except MessageRefused:
+            rows = await self._publish_one_by_one(rows)
         await self._faults.reach("between send and delete")
         async with self._database.work(Actor("relay")) as work:
             await work.execute(delete(outbox).where(outbox.c.id.in_([row.id for row in rows])))
         EVENTS_RELAYED.labels(service).inc(len(rows))
         return len(rows)
+
+    async def _publish_one_by_one(self, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
+        """Everything the log takes; what it refuses for good is put aside, and stops nobody else."""
+        sent = []
+        for row in rows:
+            try:
+                await self._publisher.publish([_message(row)])
+                sent.append(row)
+            except MessageRefused as error:
+                await self._put_aside(row, str(error))
+        return sent
+
+    async def _put_aside(self, row: Row[Any], reason: str) -> None:
+        service = self._database.service
+        outbox, letter = self._database.tables.outbox, self._database.tables.dead_letter
+        LOG.error("event_refused", service=service, topic=row.topic, reason=reason)
+        EVENTS_DEAD.labels(f"{service}.relay").inc()
+        async with self._database.work(Actor("relay")) as work:
+            await work.execute(delete(outbox).where(outbox.c.id == row.id))
+            await work.execute(
+                insert(letter).values(
+                    id=new_id(),
+                    consumer_group=f"{service}.relay",
+                    topic=row.topic,
+                    partition=row.partition,
+                    # It never reached the log; its place in the outbox names it.
+                    record_offset=row.id,
+                    key=row.key,
+                    headers=row.headers,
+                    value=row.value,
+                    reason=reason,
+                    put_aside_at=real_now(),
+                )
+            )
+
+
+def _message(row: Row[Any]) -> Message:
+    return Message(row.topic, row.partition, row.key, row.value, unpack_headers(row.headers))

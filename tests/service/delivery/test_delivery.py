@@ -123,3 +123,15 @@ async def test_every_route_but_health_refuses_without_a_credential(running: Runt
         refused = await client.get("/toy/openapi.json")
     assert refused.status_code == 401
     assert refused.headers["content-type"] == "application/problem+json"
+
+
+async def test_an_event_too_large_for_the_log_is_put_aside_and_stops_nobody(
+    running: Runtime,
+) -> None:
+    await announce(running, place("x" * 1_000_000), place("gate"))
+    await all_settled(running)
+    assert (await tally_of(running, "gate"))[0] == 1
+    letter = running.services[0].tables.dead_letter
+    async with running.ground.databases["toy"].read() as session:
+        rows = (await session.execute(select(letter.c.consumer_group))).all()
+    assert [row.consumer_group for row in rows] == ["toy.relay"]
