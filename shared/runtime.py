@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import uvicorn
@@ -199,7 +200,7 @@ class Runtime:
             lifespan="off",
             timeout_graceful_shutdown=3,
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config)
         task = asyncio.create_task(self._server.serve(), name="http")
         self._tasks.append(task)
         while not self._server.started:
@@ -210,10 +211,10 @@ class Runtime:
         self._port = self._server.servers[0].sockets[0].getsockname()[1]
 
     async def wait_closed(self) -> None:
-        """Until the HTTP server was told to end (SIGTERM, SIGINT)."""
+        """Until the HTTP server has ended; whoever stops waiting does not end it."""
         for task in self._tasks:
             if task.get_name() == "http":
-                await task
+                await asyncio.shield(task)
 
     async def stop(self) -> None:
         """Doors first, then the loops, then the log, then the ground."""
@@ -227,6 +228,15 @@ class Runtime:
         if self._bus is not None:
             await self._bus.stop()
         await self.ground.close()
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to `live`: uvicorn's own way raises SIGTERM again once the server has ended,
+    which kills the process before the loops have drained and PostgreSQL is stopped."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 class _Freshness:
@@ -265,15 +275,35 @@ def _clock_of(settings: Settings) -> Clock:
     return FastClock(settings.clock_start_at, speed=settings.clock_speed)
 
 
-async def run(services: Sequence[Service], settings: Settings) -> None:
-    """Start, serve until told to stop, stop."""
-    configure_log(level=settings.log_level, style=settings.log_format)
-    runtime = Runtime(services, settings)
+async def live(runtime: Runtime) -> None:
+    """Start, serve until SIGTERM or SIGINT, stop; a second signal ends the process at once."""
+    loop, told_to_end = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told_to_end.set)
+    serving = asyncio.create_task(_serve_for_ever(runtime))
+    telling = asyncio.create_task(told_to_end.wait())
     try:
-        await runtime.start()
-        await runtime.wait_closed()
+        await asyncio.wait([serving, telling], return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            await serving
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+        for task in (serving, telling):
+            task.cancel()
+        await asyncio.gather(serving, telling, return_exceptions=True)
         await runtime.stop()
+
+
+async def _serve_for_ever(runtime: Runtime) -> None:
+    await runtime.start()
+    await runtime.wait_closed()
+
+
+async def run(services: Sequence[Service], settings: Settings) -> None:
+    """The life of a process with these services."""
+    configure_log(level=settings.log_level, style=settings.log_format)
+    await live(Runtime(services, settings))
 
 
 def main(*services: Service) -> None:

@@ -167,17 +167,26 @@ def _alert_panel(alert: Mapping[str, Any], plan: Plan, names: Names) -> Panel:
     parts: list[Text] = [
         Text(f"{area.zh}：{alert['points']} 个点，{_persons(alert, zh=True)}", "bold"),
         *(Text(f"  • {_reason_zh(one, plan)}") for one in reasons_of(dict(alert), names)),
-        Text(f"  {alert['silent_if_text_zh']}", "dim"),
+        Text(f"  {_named(alert['silent_if_text_zh'], alert, names, plan, zh=True)}", "dim"),
         Text(""),
         Text(f"{area.en}: {alert['points']} point(s), {_persons(alert, zh=False)}", "bold"),
         *(Text(f"  • {_reason_en(one, plan)}") for one in reasons_of(dict(alert), names)),
-        Text(f"  {alert['silent_if_text_en']}", "dim"),
+        Text(f"  {_named(alert['silent_if_text_en'], alert, names, plan, zh=False)}", "dim"),
     ]
     title = (
         f"{alert['title_zh']}  {alert['title_en']}"
         f" · {alert['rule_id']}@{alert['rule_version']} · {alert['level']}"
     )
     return Panel(Group(*parts), title=title, title_align="left", border_style=style)
+
+
+def _named(text: str, alert: Mapping[str, Any], names: Names, plan: Plan, *, zh: bool) -> str:
+    """The text with the points' names in place of the beginnings of their ids."""
+    for reason in alert["reasons"]:
+        point_id = str(reason["point_id"])
+        name = _name(names.point(point_id), plan, zh=zh)
+        text = text.replace(point_id[:8], f"·{name}" if zh else f"({name})")
+    return text
 
 
 def _persons(alert: Mapping[str, Any], *, zh: bool) -> str:

@@ -1,4 +1,4 @@
-"""Who is who in the story: chosen from the town, so that their lives touch as the story needs it."""
+"""Who is who in the story: chosen from the town so that their lives touch as it needs."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ def choose_cast(town: Town, random: Random) -> Cast:
                 [one for one in idle if one.household != runaway.household], 3
             )
             people = (
-                first, second, shared, runaway, others[0], others[1], child, passer, patient, traveller
+                first, second, shared, runaway, others[0], others[1], child,
+                passer, patient, traveller,
             )  # fmt: skip
             return Cast(*(one.code for one in people))
     raise LookupError("nobody in this town fits the story: choose another seed")

@@ -15,6 +15,7 @@ from typing import Any
 from services.demo.plan import ZONE, Encounter, Membership, Scan, Town
 from services.demo.told import Facts
 
+Times = Mapping[str, list[tuple[datetime, datetime]]]
 FOR_EVER = datetime(9999, 1, 1, tzinfo=ZONE)
 ROLLING = timedelta(hours=24)
 
@@ -59,7 +60,7 @@ class Stay:
 
 
 def window_of(case: Case, windows: Mapping[str, Any]) -> tuple[datetime, datetime]:
-    """The infectious window: whole local days around the onset, or around the first fallback known."""
+    """The infectious window: whole local days around the onset, or the first fallback known."""
     basis = {
         "specimen_collected": case.collected_at.astimezone(ZONE).date(),
         "reported": case.reported_at.astimezone(ZONE).date(),
@@ -107,9 +108,7 @@ class World:
         met = self._met(case.person, from_at, until_at)
         return _by_person(case.person, "close_contact", met, self._town)
 
-    def _second(
-        self, case: Case, close: Sequence[Contact], apart: Mapping[str, list[tuple[datetime, datetime]]]
-    ) -> list[Contact]:
+    def _second(self, case: Case, close: Sequence[Contact], apart: Times) -> list[Contact]:
         rule = self._windows["contact_of_contact"]
         if not rule["sought"]:
             return []
@@ -124,9 +123,7 @@ class World:
         met = [meeting for meeting in met if meeting.other not in known]
         return _by_person(case.person, "contact_of_contact", met, self._town)
 
-    def _apart(
-        self, cases: Sequence[Case], close: Mapping[str, list[Contact]]
-    ) -> dict[str, list[tuple[datetime, datetime]]]:
+    def _apart(self, cases: Sequence[Case], close: Mapping[str, list[Contact]]) -> Times:
         """When persons were kept from others: as close contacts under order, and as cases."""
         apart: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
         for case in cases:
@@ -194,9 +191,7 @@ def _overlaps(
                     yield Meeting(other, person, code, begins, ends)
 
 
-def _by_person(
-    case: str, degree: str, met: Sequence[Meeting], town: Town
-) -> list[Contact]:
+def _by_person(case: str, degree: str, met: Sequence[Meeting], town: Town) -> list[Contact]:
     """One contact per person; of several close contacts between, the one that exposed first."""
     persons: dict[str, list[Meeting]] = defaultdict(list)
     for meeting in met:

@@ -31,6 +31,15 @@ class Found:
     after: State = field(default_factory=dict)
     alerts: list[dict[str, Any]] = field(default_factory=list)
 
+    def as_dict(self) -> dict[str, object]:
+        """The sections that the truth has too."""
+        return {
+            "balance": self.balance,
+            "verdicts": self.verdicts,
+            "before": self.before,
+            "after": self.after,
+        }
+
 
 class Names:
     """From ids back to the town's codes. An id that is none of the town's stays as it is."""
@@ -38,7 +47,9 @@ class Names:
     def __init__(self, plan: Plan, places: list[dict[str, Any]]) -> None:
         self._persons = {str(one.id): code for code, one in plan.town.persons.items()}
         sources = {str(id_of("source", code)): code for code in plan.town.sources}
-        self._points = sources | {place["place_id"]: place["code"] for place in places}
+        self._points: dict[str, str] = sources | {
+            place["place_id"]: place["code"] for place in places
+        }
 
     def person(self, person_id: str | None) -> str | None:
         return None if person_id is None else self._persons.get(person_id, person_id)
@@ -114,9 +125,7 @@ def verdict_lines(answer: dict[str, Any]) -> list[str]:
     ]
 
 
-async def _contacts(
-    stage: Stage, cases: list[dict[str, Any]]
-) -> list[tuple[str, dict[str, Any]]]:
+async def _contacts(stage: Stage, cases: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
     found: list[tuple[str, dict[str, Any]]] = []
     for case in cases:
         path, page, total = f"/tracing/cases/{case['id']}/contacts", 1, 1

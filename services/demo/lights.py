@@ -110,7 +110,9 @@ def _evidence(rule: dict[str, Any], signals: Sequence[Signal]) -> list[Signal]:
     counting: set[tuple[str, str]] = set()
     for last in signals:
         inside = [
-            one for one in signals if last.occurred_at - window <= one.occurred_at <= last.occurred_at
+            one
+            for one in signals
+            if last.occurred_at - window <= one.occurred_at <= last.occurred_at
         ]
         if _holds(rule, inside):
             counting |= {(one.kind, one.record) for one in inside}
@@ -123,7 +125,7 @@ def _evidence(rule: dict[str, Any], signals: Sequence[Signal]) -> list[Signal]:
 def _holds(rule: dict[str, Any], inside: Sequence[Signal]) -> bool:
     named, unlinked = _persons(inside)
     persons = named + (unlinked if rule["count_unlinked"] else 0)
-    return (
+    return bool(
         len({(one.kind, one.point) for one in inside}) >= rule["min_points"]
         and len({one.kind for one in inside}) >= rule["min_kinds"]
         and persons >= rule["min_persons"]
@@ -136,9 +138,7 @@ def _alert(rule: dict[str, Any], county: str, evidence: Sequence[Signal]) -> Ale
         points[signal.kind, signal.point].append(signal)
     named, unlinked = _persons(evidence)
     reasons = tuple(
-        Reason(
-            kind, point, len(lit), sum(_persons(lit)), lit[0].occurred_at, lit[-1].occurred_at
-        )
+        Reason(kind, point, len(lit), sum(_persons(lit)), lit[0].occurred_at, lit[-1].occurred_at)
         for (kind, point), lit in sorted(points.items())
     )
     return Alert(

@@ -80,7 +80,7 @@ def orders_of(
 def breaches_of(
     orders: Sequence[Order], facts: Facts, town: Town, measures: dict[str, Any]
 ) -> list[Breach]:
-    """Scans of persons under order where the order does not allow, judged at the scan's own time."""
+    """Scans where the person's order does not allow them, judged at the scan's own time."""
     rules = {rule["name"]: rule for rule in measures["measures"]}
     own: dict[str, list[Order]] = defaultdict(list)
     for order in orders:

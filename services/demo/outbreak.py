@@ -20,7 +20,6 @@ from services.demo.plan import (
     Result,
     Row,
     Scan,
-    Told,
     Town,
     at,
 )
@@ -35,7 +34,7 @@ SECOND_ONSET = date(2026, 3, 5)
 FIRST_REPORTED_AT = at(5, 10)
 SECOND_REPORTED_AT = at(6, 8, 20)
 DISCARDED_AT = at(6, 15)
-# (day, hour, minute), source, point kind, place, person or how many, °C or fever, what is told of it
+# (day, hour, minute), source, point kind, place, person or how many, °C or fever, line of the story
 Seen = tuple[tuple[int, int, int], str, str, str, str | int, float | bool, str]
 
 
@@ -93,20 +92,10 @@ def _obedient_week(
     scans = [scan for day in range(1, 6) for scan in day_of(town, day, habits, random)]
     scans = [_half_day(scan, cast) for scan in scans] + _dinner(cast)
     habits.home_from = known.home_from(scans, FIRST_REPORTED_AT)
-    scans = [kept for scan in scans if (kept := _obey(scan, habits)) is not None]
+    scans = [kept for scan in scans if (kept := habits.obey(scan)) is not None]
     scans += day_of(town, 6, habits, random)
     habits.home_from = known.home_from(scans, SECOND_REPORTED_AT)
-    return [kept for scan in scans if (kept := _obey(scan, habits)) is not None]
-
-
-def _obey(scan: Scan, habits: Habits) -> Scan | None:
-    begins = habits.home_from.get(scan.person)
-    if begins is None or scan.occurred_at >= begins:
-        return None if begins is not None else scan
-    if scan.left_at is None or scan.left_at <= begins:
-        return scan
-    # Fetched from work or school when the order came.
-    return replace(scan, left_at=begins + timedelta(minutes=20))
+    return [kept for scan in scans if (kept := habits.obey(scan)) is not None]
 
 
 def _half_day(scan: Scan, cast: Cast) -> Scan:
@@ -253,7 +242,7 @@ def _headings() -> list[Parcel]:
 
 
 def _with_mistakes(parcels: Sequence[Parcel]) -> list[Parcel]:
-    """What really happens on lines: a bundle sent twice, a row repeated, a wrong unit, a changed row."""
+    """What happens on lines: a bundle sent twice, a row repeated, a wrong unit, a changed row."""
     bundles = [one for one in parcels if one.source == "venues" and len(one.rows) > 20]
     twice, repeated, spoiled = bundles[1], bundles[3], bundles[5]
     old = repeated.rows[0]

@@ -59,7 +59,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """`daily` is the place where the person spends working days: a firm, a classroom, or nothing."""
+    """`daily` is where the person spends working days: a firm, a classroom, or nothing."""
 
     code: str
     name: str
@@ -138,11 +138,10 @@ class Discard:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A line of the story in both languages; `headline` ones stay on the screen."""
+    """A line of the story in both languages."""
 
     zh: str
     en: str
-    headline: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,11 +94,12 @@ class Stage:
 
     async def _ask(self, who: str, method: str, path: str, body: object) -> Any:
         headers = {"Authorization": f"Bearer {self.keys[who]}"}
+        answer = await self.client.request(method, path, json=body, headers=headers)
         for _ in range(TRIES):
-            answer = await self.client.request(method, path, json=body, headers=headers)
-            if answer.status_code != 503:
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 break
             await asyncio.sleep(float(answer.headers.get("Retry-After", "1")))
+            answer = await self.client.request(method, path, json=body, headers=headers)
         if answer.is_error:
             raise Refused(f"{who} {method} {path}: {answer.status_code} {answer.text[:500]}")
         return answer.json()

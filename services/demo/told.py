@@ -1,4 +1,4 @@
-"""What the rows of a plan amount to once a door has taken them: fates, and the facts that remain."""
+"""What the rows of a plan amount to once a door has taken them: fates, and facts."""
 
 from __future__ import annotations
 

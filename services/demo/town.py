@@ -31,7 +31,9 @@ LABORATORY = Place("YX-LAB", "laboratory", SEAT, "云溪县疾控实验室", "Yu
 SCHOOL = Place("YX-SCHOOL", "school", SEAT, "云溪实验小学", "Yunxi Primary School")
 STATION = Place("YX-STATION", "station", SEAT, "云溪火车站", "Yunxi railway station")
 MARKET = Place("YX-MARKET", "market", SEAT, "城关农贸市场", "Chengguan market")
-RESTAURANT = Place("YX-DINER", "restaurant", TOWNSHIPS[1], "柳河人家饭店", "Liuhe Family restaurant")
+RESTAURANT = Place(
+    "YX-DINER", "restaurant", TOWNSHIPS[1], "柳河人家饭店", "Liuhe Family restaurant"
+)
 NEIGHBOUR_CLINIC = Place(
     "SL-CLINIC", "fever_clinic", NEIGHBOUR_SEAT, "松岭县医院发热门诊", "Songling fever clinic"
 )
@@ -123,7 +125,5 @@ def _people(random: Random) -> list[Person]:
             members.append(("elder", None))
         for role, daily in members:
             name = surname + "".join(random.sample(GIVEN, random.choice((1, 2))))
-            people.append(
-                Person(f"P{len(people) + 1:04}", name, household, area, role, daily)
-            )
+            people.append(Person(f"P{len(people) + 1:04}", name, household, area, role, daily))
     return people

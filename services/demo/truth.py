@@ -1,4 +1,4 @@
-"""The truth file: what must be found, worked out from the plan and the figures, without the services.
+"""The truth file: what must be found, worked out from plan and figures, without the services.
 
 Everything is a line of text per record, in the town's own codes. Two states that say the same are
 the same set of lines, and a difference can be read.
@@ -55,9 +55,7 @@ def work_out(plan: Plan, figures: Figures) -> Truth:
     """What the services must have found before the first case is discarded, and in the end."""
     turning = next(index for index, one in enumerate(plan.parcels) if one.discard)
     before = _moment(plan, figures, parcels=plan.parcels[:turning], discarded=frozenset())
-    after = _moment(
-        plan, figures, parcels=plan.parcels, discarded=frozenset({plan.roles["first"]})
-    )
+    after = _moment(plan, figures, parcels=plan.parcels, discarded=frozenset({plan.roles["first"]}))
     balance, _ = take(plan.parcels)
     return Truth(
         balance=balance_lines(balance),

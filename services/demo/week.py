@@ -1,4 +1,4 @@
-"""What happens in the town on any day: people go to work, to school, to the market, to the train."""
+"""What happens on any day: people go to work, to school, to the market, to the train."""
 
 from __future__ import annotations
 
@@ -26,9 +26,24 @@ class Habits:
     # Under order from this moment: nothing begins after it.
     home_from: Mapping[str, datetime] = field(default_factory=dict)
 
-    def allows(self, person: str, moment: datetime) -> bool:
-        begins = self.home_from.get(person)
-        return begins is None or moment < begins
+    def fit(self, scan: Scan, day: int) -> Scan | None:
+        """The scan as the person's circumstances leave it; None when it does not happen."""
+        elsewhere = scan.place in (MARKET.code, STATION.code) and scan.person in self.no_market
+        if elsewhere or (scan.person, day) in self.absent:
+            return None
+        return self.obey(scan)
+
+    def obey(self, scan: Scan) -> Scan | None:
+        """The scan as an order leaves it."""
+        begins = self.home_from.get(scan.person)
+        if begins is None:
+            return scan
+        if scan.occurred_at >= begins:
+            return None
+        if scan.left_at is None or scan.left_at <= begins:
+            return scan
+        # Fetched from work or school when the order came.
+        return replace(scan, left_at=begins + timedelta(minutes=20))
 
 
 def day_of(town: Town, day: int, habits: Habits, random: Random) -> list[Scan]:
@@ -38,7 +53,7 @@ def day_of(town: Town, day: int, habits: Habits, random: Random) -> list[Scan]:
         scans += _daily(person, day, random)
         scans += _market(person, day, random)
     scans += _travellers(town, day, random)
-    return [fitted for scan in scans if (fitted := _fit(scan, day, habits)) is not None]
+    return [fitted for scan in scans if (fitted := habits.fit(scan, day)) is not None]
 
 
 def _daily(person: Person, day: int, random: Random) -> list[Scan]:
@@ -73,26 +88,17 @@ def _market(person: Person, day: int, random: Random) -> list[Scan]:
 
 def _travellers(town: Town, day: int, random: Random) -> list[Scan]:
     grown = [one.code for one in town.persons.values() if one.role in ("adult", "elder")]
-    return [
-        Scan(
-            f"{STATION.code}/{person}/{day}", at(day, random.randrange(6, 21), random.randrange(60)),
-            person=person, place=STATION.code, temperature_c=random.randrange(361, 370) / 10,
-        )
-        for person in random.sample(grown, 7)
-    ]  # fmt: skip
-
-
-def _fit(scan: Scan, day: int, habits: Habits) -> Scan | None:
-    """The scan as the person's circumstances leave it; None when it does not happen."""
-    if scan.place in (MARKET.code, STATION.code) and scan.person in habits.no_market:
-        return None
-    if (scan.person, day) in habits.absent or not habits.allows(scan.person, scan.occurred_at):
-        return None
-    begins = habits.home_from.get(scan.person)
-    if begins is None or scan.left_at is None or scan.left_at <= begins:
-        return scan
-    # Fetched from work or school when the order came.
-    return replace(scan, left_at=begins + timedelta(minutes=20))
+    scans = []
+    for person in random.sample(grown, 7):
+        moment = at(day, random.randrange(6, 21), random.randrange(60))
+        warmth = random.randrange(361, 370) / 10
+        scans.append(
+            Scan(
+                f"{STATION.code}/{person}/{day}", moment, person=person, place=STATION.code,
+                temperature_c=warmth,
+            )
+        )  # fmt: skip
+    return scans
 
 
 def households(town: Town) -> Parcel:

@@ -7,6 +7,4 @@ from shared.events.quarantine import OrderChanged
 from shared.events.tracing import CaseChanged
 from shared.service import ConsumerGroup
 
-CONSUMERS = (
-    ConsumerGroup("copies", {OrderChanged: copy_orders, CaseChanged: copy_cases}),
-)
+CONSUMERS = (ConsumerGroup("copies", {OrderChanged: copy_orders, CaseChanged: copy_cases}),)

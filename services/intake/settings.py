@@ -9,3 +9,4 @@ LIST_ROWS_MAX = 20_000
 # Kept messages are replayed a few at a time, so that one registration is no endless transaction.
 REPLAY_MESSAGES = 50
 PAGE_ROWS = 200
+LISTED_ROWS_MAX = 2_000

@@ -77,7 +77,7 @@ class Relay:
         return len(rows)
 
     async def _publish_one_by_one(self, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
-        """Everything the log takes; what it refuses for good is put aside, and stops nobody else."""
+        """What the log takes; what it refuses for good is put aside and stops nobody else."""
         sent = []
         for row in rows:
             try:

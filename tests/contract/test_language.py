@@ -14,7 +14,7 @@ from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka_event  # or
 from shared.bus.envelope import EVENT_TYPES, decode, encode, event_type_of
 from shared.bus.port import Message
 from shared.errors import InvalidMessage
-from shared.events.asyncapi import asyncapi_document, schema_of
+from shared.bus.asyncapi import asyncapi_document, schema_of
 from shared.events.intake import PlaceChanged
 from shared.events.topics import TOPICS
 

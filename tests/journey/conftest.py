@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,9 +32,8 @@ async def template(postgres: URL, tmp_path_factory: pytest.TempPathFactory) -> U
     return postgres
 
 
-@pytest_asyncio.fixture
-async def start_outpost(template: URL) -> AsyncIterator[MakeOutpost]:
-    """Starts Outposts, each on a database of its own; all end with the test."""
+@asynccontextmanager
+async def _starting(template: URL) -> AsyncIterator[MakeOutpost]:
     made: list[str] = []
     async with AsyncExitStack() as stack:
 
@@ -59,18 +58,29 @@ async def start_outpost(template: URL) -> AsyncIterator[MakeOutpost]:
 
 
 @pytest_asyncio.fixture
+async def start_outpost(template: URL) -> AsyncIterator[MakeOutpost]:
+    """Starts Outposts, each on a database of its own; all end with the test."""
+    async with _starting(template) as start:
+        yield start
+
+
+@pytest_asyncio.fixture(scope="module")
+async def make_outpost(template: URL) -> AsyncIterator[MakeOutpost]:
+    """The same for what all tests of a file look at; all end with the file."""
+    async with _starting(template) as start:
+        yield start
+
+
+@pytest_asyncio.fixture
 async def outpost(start_outpost: MakeOutpost) -> Outpost:
     """One Outpost on the embedded log."""
     return await start_outpost()
 
 
 @pytest_asyncio.fixture(scope="module")
-async def module_outpost(template: URL) -> AsyncIterator[Outpost]:
+async def module_outpost(make_outpost: MakeOutpost) -> Outpost:
     """One Outpost on the embedded log for all tests of a file that only read what its walk left."""
-    name = f"journey_{secrets.token_hex(6)}"
-    async with embedded_outpost(await copy_template(template, name), SERVICES, at=NOW) as outpost:
-        yield outpost
-    await drop_database(template, name)
+    return await make_outpost()
 
 
 @pytest.fixture

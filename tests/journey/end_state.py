@@ -14,7 +14,7 @@ from typing import Any
 from tests.journey.harness import Outpost
 
 UUID_TEXT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-SHORT_TEXT = re.compile(r"\b[0-9a-f]{8}\b")
+SHORT_TEXT = re.compile(r"(?<![0-9a-f-])[0-9a-f]{8}(?![0-9a-f-])")
 # How often and when something was written down differs from run to run, what it says must not.
 WRITTEN_DOWN = frozenset(
     ("version", "record_version", "fact_version", "scan_version", "recorded_at", "changed_at",

@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 from fastapi.routing import APIRoute
 from pydantic import SecretStr
-from sqlalchemy import URL
+from sqlalchemy import URL, select
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -56,10 +56,18 @@ class Outpost:
     on_kafka: bool = False
     # What the walk calls a record, by the record's id.
     names: dict[str, str] = field(default_factory=dict)
+    # The key of each source, and what the doors told about each scan when it first came.
     keys: dict[str, str] = field(default_factory=dict)
+    verdicts: dict[str, str | None] = field(default_factory=dict)
 
     async def settled(self, *, within_seconds: float = 60.0) -> None:
+        """Nothing moves any more, and nothing was given up on the way."""
         await settled(self.services, self.databases, self.bus, within_seconds=within_seconds)
+        for name, database in self.databases.items():
+            letter = database.tables.dead_letter
+            async with database.read() as session:
+                reasons = (await session.execute(select(letter.c.reason))).scalars().all()
+            assert not reasons, f"{name} gave up on {len(reasons)} records: {reasons[0]}"
 
     async def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         """To the service that the path names; its processes take turns."""
@@ -116,7 +124,8 @@ def all_permissions(services: Sequence[Service]) -> list[str]:
         for route in routes
         if isinstance(route, APIRoute)
     }
-    return sorted(permission for permission in asked if permission)
+    # Names and bodies come with a permission that no route demands.
+    return sorted(permission for permission in asked | {"persons.read_names"} if permission)
 
 
 def journey_settings(url: URL, folder: Path, *, at: datetime, brokers: str = "") -> Settings:

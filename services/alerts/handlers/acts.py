@@ -8,7 +8,7 @@ from uuid import UUID
 from services.alerts.domain.life import Act, state_after
 from services.alerts.errors import AlertNotFound
 from services.alerts.handlers.alerts import alert_event
-from services.alerts.repository.alerts import find_alert, pair_lock, update_alert
+from services.alerts.repository.alerts import find_alert, pair_lock, update_alerts
 from shared.access import Viewer
 from shared.database.work import AuditDetails, Work
 from shared.events.alerts import AlertChanged
@@ -47,7 +47,7 @@ async def act_on_alert(work: Work, viewer: Viewer, acting: Acting) -> AlertChang
         "reason": f"{acting.act} by {viewer.subject}",
         "cause_id": None,
     }
-    await update_alert(work, row)
+    await update_alerts(work, [row])
     event = alert_event(row)
     work.announce(event)
     work.audit(

@@ -22,7 +22,7 @@ from services.alerts.repository.alerts import (
     insert_alerts,
     live_alerts,
     pair_lock,
-    update_alert,
+    update_alerts,
 )
 from services.alerts.repository.areas import Line, lines_of
 from services.alerts.repository.rules import StoredRule, versions_by_id
@@ -42,6 +42,7 @@ class Touched:
     """Why a rule and area are judged: instants of event time, and the fact behind each changed
     signal."""
 
+    line: Line
     times: list[datetime] = field(default_factory=list)
     causes: dict[UUID, UUID] = field(default_factory=dict)
 
@@ -86,13 +87,12 @@ async def judge_pairs(
         return
     await work.lock(*(pair_lock(pair) for pair in touched))
     live = await live_alerts(work, list(touched))
-    lines = await lines_of(work, {area_id for _, area_id in touched})
     stored = versions_by_id(rules)
     asked = [
-        _ask(pair, touched[pair], stored.get(pair[0], []), (lines.get(pair[1]), live.get(pair)))
+        _ask(pair, touched[pair], stored.get(pair[0], []), live.get(pair))
         for pair in sorted(touched)
     ]
-    signals = await _signals(work, asked, lines)
+    signals = await _signals(work, asked)
     evidence = await evidence_ids(work, [row.id for row in live.values()])
     writer = _Writer(work)
     for one in asked:
@@ -103,26 +103,21 @@ async def judge_pairs(
 
 
 def _ask(
-    pair: Pair,
-    touched: Touched,
-    stored: Sequence[StoredRule],
-    found: tuple[Line | None, Row[Any] | None],
+    pair: Pair, touched: Touched, stored: Sequence[StoredRule], live: Row[Any] | None
 ) -> Asked:
-    line, live = found
-    if not stored or line is None:
-        return Asked(pair, touched, (), "place", "county", live)
+    line = touched.line
     versions = [
         rule.in_zone(line.zone)
         for rule in stored
         if rule.area_id is None or rule.area_id in line.area_ids
     ]
+    if not versions:
+        return Asked(pair, touched, (), "place", line.level, live)
     scope = stored[-1].document
     return Asked(pair, touched, versions, scope.area_of, scope.area_level, live)
 
 
-async def _signals(
-    work: Work, asked: Sequence[Asked], lines: Mapping[str, Line]
-) -> dict[Pair, list[Signal]]:
+async def _signals(work: Work, asked: Sequence[Asked]) -> dict[Pair, list[Signal]]:
     """The standing signals of each pair: those whose area, at the rule's level, is the pair's
     area."""
     found: dict[Pair, list[Signal]] = {}
@@ -130,16 +125,18 @@ async def _signals(
     for area_of in sides:
         here = [(one, span) for one in asked if one.area_of == area_of and (span := one.span())]
         rows = await standing_within(work, [span for _, span in here], area_of=area_of)
-        # Where a level is absent the next higher area stands in, for the signals below it that have
-        # no nearer one.
-        higher = {one.pair for one, _ in here if lines[one.pair[1]].steps[0][1] != one.area_level}
+        # Where a level is absent the next higher area stands in, for the signals below it that
+        # have no nearer one.
+        higher = {one.pair for one, _ in here if one.touched.line.level != one.area_level}
         below = await lines_of(
             work, {area_id for number, area_id, _ in rows if here[number][0].pair in higher}
         )
         for number, area_id, signal in rows:
             one = here[number][0]
-            if one.pair in higher and below[area_id].at_level(one.area_level) != one.pair[1]:
-                continue
+            if one.pair in higher:
+                counted = below[area_id].at_level(one.area_level)
+                if counted is None or counted.steps[0].area_id != one.pair[1]:
+                    continue
             found.setdefault(one.pair, []).append(signal)
     return found
 
@@ -214,8 +211,7 @@ class _Writer:
 
     async def write(self) -> None:
         await insert_alerts(self._work, self._opened)
-        for row in self._changed:
-            await update_alert(self._work, row)
+        await update_alerts(self._work, self._changed)
         await change_evidence(self._work, added=self._added, removed=self._removed)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from services.alerts.handlers.alerts import Touched, judge_pairs
-from services.alerts.repository.alerts import live_pairs
+from services.alerts.repository.alerts import Pair, live_pairs
 from services.alerts.repository.areas import lines_of
 from services.alerts.repository.copies import store_cases, store_places
 from services.alerts.repository.rules import RULE, active_rules
@@ -61,7 +61,7 @@ async def judge_cases(work: Work, keys: Sequence[str]) -> None:
 async def judge_areas(work: Work, keys: Sequence[str]) -> None:
     await _again(work, await record_ids_where(work, in_areas(keys)))
     pairs = await live_pairs(work, alert.c.area_id.in_(keys))
-    await judge_pairs(work, {pair: Touched() for pair in pairs}, await active_rules(work))
+    await judge_pairs(work, await _whole(work, pairs), await active_rules(work))
 
 
 async def judge_rules(work: Work, keys: Sequence[str]) -> None:
@@ -69,7 +69,13 @@ async def judge_rules(work: Work, keys: Sequence[str]) -> None:
     kinds = {kind for rule in rules if rule.id in keys for kind in rule.document.point_kinds}
     await _again(work, await record_ids_where(work, of_kinds(sorted(kinds))))
     pairs = await live_pairs(work, alert.c.rule_id.in_(keys))
-    await judge_pairs(work, {pair: Touched() for pair in pairs}, rules)
+    await judge_pairs(work, await _whole(work, pairs), rules)
+
+
+async def _whole(work: Work, pairs: Sequence[Pair]) -> dict[Pair, Touched]:
+    """Live alerts to be judged where they stand; an area once known stays known."""
+    lines = await lines_of(work, {area_id for _, area_id in pairs})
+    return {pair: Touched(lines[pair[1]]) for pair in pairs}
 
 
 async def _again(work: Work, record_ids: Sequence[UUID]) -> None:

@@ -140,7 +140,7 @@ async def _touched(
                 line = lines.get(area_id)
                 target = line.at_level(scope.area_level) if line else None
                 if target is not None:
-                    pair = touched.setdefault((rule_id, target), Touched())
+                    pair = touched.setdefault((rule_id, target.steps[0].area_id), Touched(target))
                     pair.times.append(one.row.occurred_at)
                     pair.causes[one.row.id] = one.cause_id
     return touched

@@ -32,6 +32,8 @@ READ_WAIT_SECONDS = 1.0
 # itself.
 STREAM_SECONDS = 900.0
 IDLE_SECONDS = 5.0
+# How long an area that has moved may still be streamed to its old viewers.
+LINES_SECONDS = 5.0
 RETRY_MILLISECONDS = 1000
 
 
@@ -60,6 +62,8 @@ class AlertRing:
         self.ready = asyncio.Event()
         self.from_offset = 0
         self.next_offset = 0
+        # Area id: when it was read, and its line.
+        self.lines: dict[str, tuple[float, NamedLine]] = {}
 
     def start(self, offset: int) -> None:
         """The log is followed from here on."""
@@ -124,10 +128,24 @@ async def read_alerts(room: Room, records: Sequence[Delivered]) -> list[Streamed
             continue
         if isinstance(event, AlertChanged):
             events.append((record.offset, event))
-    wanted = {event.area_id for _, event in events if event.area_id is not None}
-    async with room.database.read() as session:
-        lines = await named_lines_of(session, wanted)
+    lines = await _lines(room, {event.area_id for _, event in events if event.area_id})
     return [_streamed(offset, event, lines) for offset, event in events]
+
+
+async def _lines(room: Room, area_ids: set[str]) -> dict[str, NamedLine]:
+    """From the memory of this process where it is fresh: a query for each alert would slow it."""
+    known = ring_of(room).lines
+    now = asyncio.get_running_loop().time()
+    missing = {
+        area_id
+        for area_id in area_ids
+        if area_id not in known or now - known[area_id][0] > LINES_SECONDS
+    }
+    if missing:
+        async with room.database.read() as session:
+            found = await named_lines_of(session, missing)
+        known.update({area_id: (now, line) for area_id, line in found.items()})
+    return {area_id: known[area_id][1] for area_id in area_ids if area_id in known}
 
 
 def _streamed(offset: int, event: AlertChanged, lines: dict[str, NamedLine]) -> StreamedAlert:

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.engine import Row
 
 from services.alerts.tables import alert, alert_signal, signal, standard
@@ -19,6 +30,8 @@ from shared.policy import Reader
 # (rule id, area id): what an alert is about.
 Pair = tuple[str, str]
 area = standard.area
+# What never changes in an alert's life.
+KEPT = frozenset({"id", "rule_id", "area_id", "opened_at"})
 LIVE = alert.c.state.not_in(["closed", "dismissed"])
 
 
@@ -44,14 +57,18 @@ async def live_pairs(reader: Reader, condition: ColumnElement[bool]) -> list[Pai
 
 async def evidence_ids(reader: Reader, alert_ids: Sequence[UUID]) -> dict[UUID, frozenset[UUID]]:
     """The signals of each alert."""
-    found: dict[UUID, set[UUID]] = {alert_id: set() for alert_id in alert_ids}
+    found: dict[UUID, frozenset[UUID]] = dict.fromkeys(alert_ids, frozenset())
     if found:
         rows = await reader.execute(
-            select(alert_signal).where(alert_signal.c.alert_id.in_(alert_ids))
+            select(
+                alert_signal.c.alert_id,
+                func.array_agg(alert_signal.c.signal_id).label("signal_ids"),
+            )
+            .where(alert_signal.c.alert_id.in_(alert_ids))
+            .group_by(alert_signal.c.alert_id)
         )
-        for row in rows:
-            found[row.alert_id].add(row.signal_id)
-    return {alert_id: frozenset(signal_ids) for alert_id, signal_ids in found.items()}
+        found |= {row.alert_id: frozenset(row.signal_ids) for row in rows}
+    return found
 
 
 async def insert_alerts(work: Work, rows: Sequence[dict[str, Any]]) -> None:
@@ -59,9 +76,17 @@ async def insert_alerts(work: Work, rows: Sequence[dict[str, Any]]) -> None:
         await work.execute(insert(alert), rows)
 
 
-async def update_alert(work: Work, row: dict[str, Any]) -> None:
-    changes = {name: value for name, value in row.items() if name not in ("id", "opened_at")}
-    await work.execute(update(alert).where(alert.c.id == row["id"]).values(changes))
+async def update_alerts(work: Work, rows: Sequence[dict[str, Any]]) -> None:
+    """All in one go: the statements travel together."""
+    if not rows:
+        return
+    names = [name for name in rows[0] if name not in KEPT]
+    await work.execute(
+        update(alert)
+        .where(alert.c.id == bindparam("alert_id"))
+        .values({name: bindparam(f"now_{name}") for name in names}),
+        [{"alert_id": row["id"], **{f"now_{name}": row[name] for name in names}} for row in rows],
+    )
 
 
 async def change_evidence(

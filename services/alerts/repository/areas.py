@@ -13,21 +13,40 @@ from shared.policy import Reader
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """An area and what lies above it, nearest first, each with its level."""
+class Step:
+    """One area of a line."""
 
+    area_id: str
+    level: str
     zone: str
-    steps: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An area and what lies above it, nearest first."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def level(self) -> str:
+        return self.steps[0].level
+
+    @property
+    def zone(self) -> str:
+        return self.steps[0].zone
 
     @property
     def area_ids(self) -> frozenset[str]:
-        return frozenset(area_id for area_id, _ in self.steps)
+        return frozenset(step.area_id for step in self.steps)
 
-    def at_level(self, level: str) -> str | None:
-        """The area itself or its ancestor at `level`; where that level is absent, the next higher
-        one."""
+    def at_level(self, level: str) -> Line | None:
+        """The line of the area itself or of its ancestor at `level`; where that level is absent, of
+        the next higher one."""
         high_enough = LEVELS[: LEVELS.index(level) + 1]
-        return next((area_id for area_id, own in self.steps if own in high_enough), None)
+        for height, step in enumerate(self.steps):
+            if step.level in high_enough:
+                return Line(self.steps[height:])
+        return None
 
 
 async def lines_of(reader: Reader, area_ids: Iterable[str]) -> dict[str, Line]:
@@ -38,7 +57,7 @@ async def lines_of(reader: Reader, area_ids: Iterable[str]) -> dict[str, Line]:
     rows = await reader.execute(
         text(
             """
-            SELECT area.area_id, area.zone, upper.area_id AS ancestor_id, upper.level
+            SELECT area.area_id, upper.area_id AS upper_id, upper.level, upper.zone
             FROM alerts.area AS area
             CROSS JOIN unnest(area.ancestors) WITH ORDINALITY AS step(area_id, height)
             JOIN alerts.area AS upper ON upper.area_id = step.area_id
@@ -47,12 +66,10 @@ async def lines_of(reader: Reader, area_ids: Iterable[str]) -> dict[str, Line]:
             """
         ).bindparams(wanted=wanted)
     )
-    steps: dict[str, list[tuple[str, str]]] = {}
-    zones: dict[str, str] = {}
+    steps: dict[str, list[Step]] = {}
     for row in rows:
-        steps.setdefault(row.area_id, []).append((row.ancestor_id, row.level))
-        zones[row.area_id] = row.zone
-    return {area_id: Line(zones[area_id], tuple(found)) for area_id, found in steps.items()}
+        steps.setdefault(row.area_id, []).append(Step(row.upper_id, row.level, row.zone))
+    return {area_id: Line(tuple(found)) for area_id, found in steps.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ class Alert:
     persons: int
     unlinked_persons: int
     reasons: tuple[Reason, ...]
+    silent_if: tuple[str, ...]
     silent_zh: str
     silent_en: str
     reason: str
@@ -78,6 +79,15 @@ class Alert:
 
     def silent(self, language: str) -> str:
         return self.silent_en if language == "en" else self.silent_zh
+
+    @property
+    def silencing_points(self) -> tuple[Reason, ...]:
+        """The points without which the alert would not exist; empty where it is persons or where
+        one of the points is not told.
+        """
+        told = {f"point:{reason.point_kind}:{reason.point_id}": reason for reason in self.reasons}
+        found = tuple(told[entry] for entry in self.silent_if if entry in told)
+        return found if len(found) == len(self.silent_if) else ()
 
     def offers(self, act: str) -> bool:
         return self.state in ACTS[act]

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 import httpx
+from anyio import CancelScope
 
 BEAT_SECONDS = 5.0
 BEAT = b"event: beat\ndata: {}\n\n"
@@ -49,7 +50,11 @@ async def relay_alerts(
                 yield shown
     finally:
         coming.cancel()
-        with suppress(asyncio.CancelledError, StopAsyncIteration, httpx.HTTPError):
+        # The server cancels again at every await; a second blow would leave the connection open.
+        with (
+            CancelScope(shield=True),
+            suppress(asyncio.CancelledError, StopAsyncIteration, httpx.HTTPError),
+        ):
             await coming
 
 

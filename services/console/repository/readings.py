@@ -41,6 +41,7 @@ def read_alert(body: Json) -> Alert:
         persons=_count(body, "persons"),
         unlinked_persons=_count(body, "unlinked_persons"),
         reasons=tuple(_reason(item) for item in items_of(body.get("reasons"))),
+        silent_if=_texts(body.get("silent_if")),
         silent_zh=_text(body, "silent_if_text_zh"),
         silent_en=_text(body, "silent_if_text_en"),
         reason=_text(body, "reason"),
@@ -100,6 +101,10 @@ def read_balance(body: Any) -> Iterable[Counts]:
 def _text(body: Json, name: str) -> str:
     value = body.get(name)
     return value if isinstance(value, str) else ""
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
 
 
 def _count(body: Json, name: str) -> int:

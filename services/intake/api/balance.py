@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import Request
 
-from services.intake.api.body import desk_of
+from services.intake.api.body import Limit, desk_of
 from services.intake.handlers.balance import tell_balance
 from services.intake.repository.receipts import list_rejected_rows
 from services.intake.settings import PAGE_ROWS
@@ -22,8 +22,8 @@ async def get_balance(request: Request) -> dict[str, Any]:
 
 
 @door.on("GET", "/rejections", permission="rejections.read", area_scope="viewer")
-async def get_rejections(request: Request) -> list[dict[str, Any]]:
+async def get_rejections(request: Request, limit: Limit = PAGE_ROWS) -> list[dict[str, Any]]:
     """Rejected rows with their reasons, newest first; what they held stays sealed."""
     async with desk_of(request).database.read() as session:
-        rows = await list_rejected_rows(session, viewer_of(request), limit=PAGE_ROWS)
+        rows = await list_rejected_rows(session, viewer_of(request), limit=limit)
     return [row._asdict() for row in rows]

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Annotated, cast
 from uuid import UUID
 
-from fastapi import Request
+from fastapi import Query, Request
 
 from services.intake.domain.vault import Vault
 from services.intake.errors import no_source
 from services.intake.handlers.desk import Desk
+from services.intake.settings import LISTED_ROWS_MAX
 from shared.access import Viewer
 from shared.errors import TooLarge
 from shared.http import room_of, viewer_of
 from shared.service import Room
 
 DESK = "intake.desk"
+Limit = Annotated[int, Query(ge=1, le=LISTED_ROWS_MAX)]
 
 
 async def open_desk(room: Room) -> None:

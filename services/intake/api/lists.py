@@ -25,7 +25,11 @@ async def post_list(
     """A line list of cases, or pairs of who infected whom; its headings tell which."""
     source_id = source_of(request, source)
     reply = await import_list(
-        desk_of(request), await read_body(request, LIST_BYTES_MAX), disease=disease,
-        id_scheme=id_scheme, source_id=source_id, subject=viewer_of(request).subject,
+        desk_of(request),
+        await read_body(request, LIST_BYTES_MAX),
+        disease=disease,
+        id_scheme=id_scheme,
+        source_id=source_id,
+        subject=viewer_of(request).subject,
     )
     return Response(reply, 202, media_type="application/json")

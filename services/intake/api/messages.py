@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import Request
 
-from services.intake.api.body import desk_of
+from services.intake.api.body import Limit, desk_of
 from services.intake.handlers.kept import look_at_message
 from services.intake.handlers.replay import replay_messages
 from services.intake.repository.messages import MessageFilter, list_findings, list_messages
@@ -22,14 +22,19 @@ Replayable = Literal["waiting_for_registration", "failed", "test_without_effect"
 
 @door.on("GET", "/messages", permission="messages.read", area_scope="viewer")
 async def get_messages(
-    request: Request, state: str | None = None, before: datetime | None = None
+    request: Request,
+    state: str | None = None,
+    before: datetime | None = None,
+    limit: Limit = PAGE_ROWS,
 ) -> list[dict[str, Any]]:
-    """Newest first; `state` applied, refused, waiting_for_registration, test_without_effect,
-    without_effect or failed; `before` an instant to page on from."""
+    """Newest first; `before` is an instant to page on from.
+
+    `state`: applied, refused, waiting_for_registration, test_without_effect, without_effect or
+    failed.
+    """
     async with desk_of(request).database.read() as session:
-        rows = await list_messages(
-            session, viewer_of(request), MessageFilter(state=state, before=before), limit=PAGE_ROWS
-        )
+        wanted = MessageFilter(state=state, before=before)
+        rows = await list_messages(session, viewer_of(request), wanted, limit=limit)
     return [_without_fingerprint(row._asdict()) for row in rows]
 
 
@@ -44,7 +49,9 @@ async def get_message(request: Request, message_id: UUID) -> dict[str, Any]:
 
 
 @door.on("POST", "/messages/replay", permission="messages.write", area_scope="everywhere")
-async def post_replay(request: Request, state: Replayable = "waiting_for_registration") -> dict[str, int]:
+async def post_replay(
+    request: Request, state: Replayable = "waiting_for_registration"
+) -> dict[str, int]:
     """Give kept messages the effect they could not have when they came."""
     actor = Actor(viewer_of(request).subject)
     return {"replayed": await replay_messages(desk_of(request), actor=actor, state=state)}
@@ -52,12 +59,17 @@ async def post_replay(request: Request, state: Replayable = "waiting_for_registr
 
 @door.on("GET", "/findings", permission="findings.read", area_scope="viewer")
 async def get_findings(
-    request: Request, code: str | None = None, message_id: UUID | None = None
+    request: Request,
+    code: str | None = None,
+    message_id: UUID | None = None,
+    limit: Limit = PAGE_ROWS,
 ) -> list[dict[str, Any]]:
     """What was odd about messages, newest first."""
     async with desk_of(request).database.read() as session:
         rows = await list_findings(
-            session, viewer_of(request), MessageFilter(code=code, message_id=message_id),
-            limit=PAGE_ROWS,
+            session,
+            viewer_of(request),
+            MessageFilter(code=code, message_id=message_id),
+            limit=limit,
         )
     return [row._asdict() for row in rows]

@@ -28,7 +28,9 @@ async def post_persons(
         raise TooLarge("too many persons in one body", f"send at most {ROWS_MAX} at once")
     desk = desk_of(request)
     return await register_persons(
-        desk.database, desk.vault, [person.read() for person in wanted],
+        desk.database,
+        desk.vault,
+        [person.read() for person in wanted],
         actor=Actor(viewer_of(request).subject),
     )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+from uuid import UUID
 
-from fastapi import Request
+from fastapi import Query, Request
 
-from services.intake.api.body import desk_of
+from services.intake.api.body import Limit, desk_of
 from services.intake.handlers.places import register_places
 from services.intake.repository.places import list_places
 from services.intake.schemas.registry import PlaceIn
@@ -25,14 +26,22 @@ async def post_places(request: Request, places: PlaceIn | list[PlaceIn]) -> list
     if len(wanted) > ROWS_MAX:
         raise TooLarge("too many places in one body", f"send at most {ROWS_MAX} at once")
     return await register_places(
-        desk_of(request).database, [place.read() for place in wanted],
+        desk_of(request).database,
+        [place.read() for place in wanted],
         actor=Actor(viewer_of(request).subject),
     )
 
 
 @door.on("GET", "/places", permission="places.read", area_scope="viewer")
-async def get_places(request: Request) -> list[dict[str, Any]]:
-    """Places in the viewer's areas."""
+async def get_places(
+    request: Request,
+    place_id: Annotated[list[UUID], Query(max_length=PAGE_ROWS)] = [],  # noqa: B006
+    after: str = "",
+    limit: Limit = PAGE_ROWS,
+) -> list[dict[str, Any]]:
+    """Places in the viewer's areas, or those of the ids; `after` is a code to page on from."""
     async with desk_of(request).database.read() as session:
-        rows = await list_places(session, viewer_of(request), limit=PAGE_ROWS)
+        rows = await list_places(
+            session, viewer_of(request), ids=place_id, after=after, limit=limit
+        )
     return [row._asdict() for row in rows]

@@ -23,9 +23,7 @@ async def post_source(request: Request, source: SourceIn) -> dict[str, Any]:
     """Register or change a source; messages that waited for it are replayed at once."""
     desk, actor = desk_of(request), Actor(viewer_of(request).subject)
     told = await register_source(desk.database, source.read(), actor=actor)
-    waiting = WaitingFor(
-        told["source_id"], source.facility_namespace, source.facility_universal_id
-    )
+    waiting = WaitingFor(told["source_id"], source.facility_namespace, source.facility_universal_id)
     told["replayed"] = await replay_messages(desk, actor=actor, source=waiting)
     return told
 

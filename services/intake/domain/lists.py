@@ -1,6 +1,6 @@
 """Lists as people keep them: a line list of cases, or pairs of who infected whom; as CSV, unedited.
 
-Which list it is, is told by its headings. A blank stays blank; what does not fit is told row by row.
+Its headings tell which list it is. A blank stays blank; what does not fit is told row by row.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})")
 
 @dataclass(frozen=True, slots=True)
 class ListColumns:
-    """Headings and words by meaning (preset `intake.list_columns`); `document` names the version."""
+    """Headings and words by meaning (`intake.list_columns`); `document` names the version."""
 
     document: str
     cases: Mapping[str, Sequence[str]]
@@ -87,9 +87,7 @@ def _plain(text: str) -> str:
     return "".join(sign for sign in text.lower() if sign not in " _-\t\ufeff")
 
 
-def _find_columns(
-    headings: Sequence[str], aliases: Mapping[str, Sequence[str]]
-) -> dict[str, int]:
+def _find_columns(headings: Sequence[str], aliases: Mapping[str, Sequence[str]]) -> dict[str, int]:
     """Meaning to column; the earlier alias wins where two columns could mean the same."""
     found: dict[str, int] = {}
     for meaning, names in aliases.items():
@@ -110,7 +108,10 @@ class _Reader:
     """One row at a time, by column meaning."""
 
     def __init__(
-        self, headings: Sequence[str], places: Mapping[str, int], columns: ListColumns,
+        self,
+        headings: Sequence[str],
+        places: Mapping[str, int],
+        columns: ListColumns,
         request: ListRequest,
     ) -> None:
         self.headings, self._places = headings, places
@@ -147,9 +148,7 @@ class _Reader:
     def person(self, told: str) -> PersonReference:
         return PersonReference(None, self.request.id_scheme, told)
 
-    def fact(
-        self, row: Sequence[str], warnings: list[FieldProblem]
-    ) -> DeclaredCase | DeclaredLink:
+    def fact(self, row: Sequence[str], warnings: list[FieldProblem]) -> DeclaredCase | DeclaredLink:
         raise NotImplementedError
 
 
@@ -162,14 +161,16 @@ class _CaseReader(_Reader):
         if reported and diagnosed and reported < diagnosed:
             warnings.append(
                 FieldProblem(
-                    self.heading("reported_date"), "reported before it was diagnosed",
+                    self.heading("reported_date"),
+                    "reported before it was diagnosed",
                     "a date not before the diagnosis",
                 )
             )
         if onset and diagnosed and onset > diagnosed:
             warnings.append(
                 FieldProblem(
-                    self.heading("onset_date"), "fell ill after the diagnosis",
+                    self.heading("onset_date"),
+                    "fell ill after the diagnosis",
                     "a date not after the diagnosis",
                 )
             )
@@ -242,9 +243,7 @@ def _read_row(reader: _Reader, position: int, row: Sequence[str]) -> ArrivedRow:
         fact = reader.fact(row, warnings)
     except RowRefused as refused:
         return ArrivedRow(position, body.encode(), problems=refused.problems)
-    return ArrivedRow(
-        position, body.encode(), fact, fact.external_id, warnings=tuple(warnings)
-    )
+    return ArrivedRow(position, body.encode(), fact, fact.external_id, warnings=tuple(warnings))
 
 
 def _cells(headings: Sequence[str], row: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from uuid import UUID
 
 from shared.ids import derived_id
@@ -30,7 +31,9 @@ class PlaceReference:
         return self.place_id or place_id_of(self.code)
 
 
+@lru_cache(maxsize=10_000)
 def place_id_of(code: str) -> UUID:
+    """Derived from the code alone; remembered, because a gate names itself in every scan."""
     return derived_id("place", code.strip())
 
 

@@ -133,9 +133,9 @@ def settle_repeat(
 
 def field_problems(errors: Sequence[Any]) -> tuple[FieldProblem, ...]:
     """Places and expectations only; the values that came in could name a person."""
-    return tuple(
-        FieldProblem(
-            ".".join(str(part) for part in item["loc"])[:100].replace("\x00", "") or "row", item["msg"], item["type"]
-        )
-        for item in errors
-    )
+    return tuple(FieldProblem(_path(item["loc"]), item["msg"], item["type"]) for item in errors)
+
+
+def _path(places: Sequence[str | int]) -> str:
+    """Bounded, because an unknown field's name is the sender's own text."""
+    return ".".join(map(str, places))[:100].replace("\x00", "") or "row"

@@ -57,7 +57,7 @@ class Vault:
         return bytes((self._current,)) + nonce + cipher.encrypt(nonce, plain, _bind(column, row))
 
     def open(self, column: str, row: str, sealed: bytes) -> bytes:
-        """The inverse; `VaultError` when key, place or bytes are not the ones it was sealed with."""
+        """The inverse; `VaultError` when key, place or bytes are not those it was sealed with."""
         cipher = self._ciphers.get(sealed[0]) if sealed else None
         if cipher is None:
             raise VaultError("sealed with a key that is not here")

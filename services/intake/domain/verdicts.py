@@ -1,4 +1,4 @@
-"""What a checkpoint tells a person: hold, check or pass, each with a reason that can be said aloud."""
+"""What a checkpoint tells a person: hold, check or pass, with a reason that can be said aloud."""
 
 from __future__ import annotations
 

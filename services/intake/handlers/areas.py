@@ -42,7 +42,9 @@ async def _register(work: Work, areas: Sequence[AreaFacts]) -> int:
     await store_areas(work, standard, events)
     work.announce(*events)
     work.audit(
-        "areas_registered", "area", f"{len(events)} areas",
+        "areas_registered",
+        "area",
+        f"{len(events)} areas",
         details=AuditDetails(area_id=events[0].area_id),
     )
     return len(events)

@@ -194,7 +194,11 @@ async def _take_new_rows(
 ) -> list[RowAnswer]:
     answers = [
         RowAnswer(
-            row.position, "rejected", row.external_id, row.revision, problems=row.problems,
+            row.position,
+            "rejected",
+            row.external_id,
+            row.revision,
+            problems=row.problems,
             warnings=row.warnings,
         )
         for row in rows
@@ -210,7 +214,7 @@ async def _take_new_rows(
     loaded = await door.load(work, batch)
     judged = [one for one in candidates if _judge(door, batch, one, loaded)]
     firsts = _settle_within(batch, judged)
-    await _store(work, door, batch, firsts, day)
+    await _store(work, door, firsts, day)
     _settle_repeats_of_firsts(batch, judged, firsts)
     await _keep_rejected(work, door, batch, _Rejected(rows, answers, day))
     return answers
@@ -245,9 +249,7 @@ async def _resolve(
     batch.places = await find_places(work, named)
 
 
-def _judge(
-    door: RowDoor[Any], batch: Batch[Any], candidate: Candidate[Any], loaded: Any
-) -> bool:
+def _judge(door: RowDoor[Any], batch: Batch[Any], candidate: Candidate[Any], loaded: Any) -> bool:
     try:
         door.decide(candidate, batch, loaded)
     except RowRefused as refused:
@@ -280,11 +282,7 @@ def _settle_within(
 
 
 async def _store(
-    work: Work,
-    door: RowDoor[Any],
-    batch: Batch[Any],
-    firsts: dict[RowKey, Candidate[Any]],
-    day: date,
+    work: Work, door: RowDoor[Any], firsts: dict[RowKey, Candidate[Any]], day: date
 ) -> None:
     if not firsts:
         return
@@ -295,12 +293,15 @@ async def _store(
     known: dict[RowKey, StoredRow] = {}
     if repeats:
         known = await find_rows(work, door.table, [one.record_id for one in repeats])
+    highest: dict[UUID, int] = {}
+    for record_id, revision in fresh:
+        highest[record_id] = max(revision, highest.get(record_id, 0))
     for key, candidate in firsts.items():
         if key in fresh:
             candidate.answer.fate = "stored"
-            higher = any(other[0] == key[0] and other[1] > key[1] for other in fresh)
             # A revision that comes after a higher one is kept and changes nothing.
-            if candidate.event is not None and not fresh[key] and not higher:
+            superseded = fresh[key] or highest[candidate.record_id] > candidate.revision
+            if candidate.event is not None and not superseded:
                 work.announce(candidate.event)
             continue
         before = known[key]
@@ -327,9 +328,10 @@ def _settle_repeats_of_firsts(
         if first is candidate:
             continue
         content = batch.desk.vault.fingerprint(candidate.row.body)
+        same = content == first.columns["fingerprint"]
         settle_repeat(
             candidate.answer,
-            same_content=content == first.columns["fingerprint"] and first.answer.fate != "rejected",
+            same_content=same and first.answer.fate != "rejected",
             known_verdict=first.answer.verdict,
         )
 

@@ -26,7 +26,10 @@ class EncounterDoor(RowDoor[Proximity]):
         return fact.place
 
     def decide(
-        self, candidate: Candidate[Proximity], batch: Batch[Proximity], loaded: Any  # noqa: ARG002
+        self,
+        candidate: Candidate[Proximity],
+        batch: Batch[Proximity],
+        loaded: Any,  # noqa: ARG002
     ) -> None:
         fact = candidate.fact
         one, other = batch.persons[fact.person], batch.persons[fact.other_person]

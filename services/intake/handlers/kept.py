@@ -32,7 +32,9 @@ async def look_at_message(desk: Desk, message_id: UUID, viewer: Viewer) -> dict[
         ]
         if viewer.may("persons.read_names"):
             work.audit(
-                "message_looked_at", "message", message_id,
+                "message_looked_at",
+                "message",
+                message_id,
                 details=AuditDetails(area_id=row.area_id),
             )
             body = desk.vault.open(BODY_COLUMN, str(message_id), bytes(row.sealed_body))

@@ -73,7 +73,10 @@ class CaseListDoor(_ListDoor, RowDoor[DeclaredCase]):
         await self.keep(work, batch, len(batch.persons))
 
     def decide(
-        self, candidate: Candidate[DeclaredCase], batch: Batch[DeclaredCase], loaded: Any  # noqa: ARG002
+        self,
+        candidate: Candidate[DeclaredCase],
+        batch: Batch[DeclaredCase],
+        loaded: Any,  # noqa: ARG002
     ) -> None:
         fact = candidate.fact
         person = batch.persons[fact.person]
@@ -119,7 +122,10 @@ class LinkListDoor(_ListDoor, RowDoor[DeclaredLink]):
         await self.keep(work, batch, len(batch.persons))
 
     def decide(
-        self, candidate: Candidate[DeclaredLink], batch: Batch[DeclaredLink], loaded: Any  # noqa: ARG002
+        self,
+        candidate: Candidate[DeclaredLink],
+        batch: Batch[DeclaredLink],
+        loaded: Any,  # noqa: ARG002
     ) -> None:
         fact = candidate.fact
         one, other = batch.persons[fact.person], batch.persons[fact.other_person]
@@ -158,13 +164,12 @@ async def import_list(
     return await take_rows(desk, shape(kind, disease, body), delivery)
 
 
-def _read(
-    body: bytes, columns: ListColumns, request: ListRequest
-) -> tuple[str, list[ArrivedRow]]:
+def _read(body: bytes, columns: ListColumns, request: ListRequest) -> tuple[str, list[ArrivedRow]]:
     try:
         kind, rows = read_list(decode_list(body), columns, request)
     except ListUnreadable as error:
-        raise BadRequest(str(error), f"the headings that are known stand in {columns.document}") from error
+        advice = f"the headings that are known stand in the policy {columns.document}"
+        raise BadRequest(str(error), advice) from error
     if len(rows) > LIST_ROWS_MAX:
         raise TooLarge(f"{len(rows)} rows in one list", f"send at most {LIST_ROWS_MAX} at once")
     return kind, rows

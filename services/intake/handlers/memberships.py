@@ -23,7 +23,10 @@ class MembershipDoor(RowDoor[Membership]):
         return (fact.person,)
 
     def decide(
-        self, candidate: Candidate[Membership], batch: Batch[Membership], loaded: Any  # noqa: ARG002
+        self,
+        candidate: Candidate[Membership],
+        batch: Batch[Membership],
+        loaded: Any,  # noqa: ARG002
     ) -> None:
         fact = candidate.fact
         person = batch.persons[fact.person]

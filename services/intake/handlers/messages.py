@@ -53,18 +53,21 @@ CONTROL_ID_REUSED = Finding(
     "control_id_reused", "MSH-10", "control id used again with another body"
 )
 TEST_WITHOUT_EFFECT = Finding(
-    "test_without_effect", "MSH-11",
+    "test_without_effect",
+    "MSH-11",
     "MSH-11: a test message has effect only from a source registered as test",
 )
 NOT_REGISTERED = Finding(
-    "sender_unregistered", "MSH-4", "MSH-4: no source is registered for this sender; kept for replay"
+    "sender_unregistered",
+    "MSH-4",
+    "MSH-4: no source is registered for this sender; kept for replay",
 )
 FAILED = Finding("processing_failed", "MSH", "the message is kept, but its effect failed here")
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A request with one message or a batch file. `bound_source_id`: the source of the client's key."""
+    """A request with one message or a batch file; `bound_source_id` is the source of its key."""
 
     body: bytes = field(repr=False)
     subject: str
@@ -210,9 +213,7 @@ class _MessageDoor:
         reply = build_batch_acknowledgement(self._interchange, replies, signature)
         new = NewReceipt(sender, fingerprint, zlib.compress(reply), self._now)
         # Its messages are counted one by one: the file itself counts for nothing.
-        await add_receipt(
-            self._work, Account(None, self._now.date(), DOOR), Tally(0, 0, 0, 0), new
-        )
+        await add_receipt(self._work, Account(None, self._now.date(), DOOR), Tally(0, 0, 0, 0), new)
         return reply
 
     async def _take_one(self, arrival: Arrival) -> bytes:
@@ -241,15 +242,14 @@ class _MessageDoor:
         )
         kept = _Kept(new_id(), fingerprint, source, state)
         reply = build_acknowledgement(
-            arrival.verdict, Signature(derive_control_id(kept.message_id), self._now),
+            arrival.verdict,
+            Signature(derive_control_id(kept.message_id), self._now),
             codec=self._interchange.codec,
         )
         await add_message(self._work, self._row(arrival, kept, reply))
         await add_subjects(self._work, kept.message_id, reading.subjects)
         if state == "applied":
-            findings += await apply_subjects(
-                self._work, self._desk, arrival, reading.subjects
-            )
+            findings += await apply_subjects(self._work, self._desk, arrival, reading.subjects)
         area_id = source.area_id if source else None
         await add_findings(self._work, kept.message_id, area_id, findings)
         return reply
@@ -273,9 +273,7 @@ class _MessageDoor:
             "counted_source_id": source.source_id if source else None,
             "day": self._day(source),
             "area_id": source.area_id if source else None,
-            "sealed_body": self._desk.vault.seal(
-                BODY_COLUMN, str(kept.message_id), arrival.body
-            ),
+            "sealed_body": self._desk.vault.seal(BODY_COLUMN, str(kept.message_id), arrival.body),
             "reply": reply,
             "received_at": self._now,
             "applied_at": self._now if kept.state == "applied" else None,

@@ -25,7 +25,11 @@ class Identity:
 
 
 async def resolve_patient(
-    work: Work, desk: Desk, patient: PatientFacts, *, sender: str,
+    work: Work,
+    desk: Desk,
+    patient: PatientFacts,
+    *,
+    sender: str,
     fallback: PersonReference | None = None,
 ) -> Identity:
     """The person of a PID. Birth date and sex are kept in the vault to tell two patients apart."""
@@ -61,9 +65,7 @@ async def _facts_of(
     )
 
 
-async def _remember(
-    work: Work, desk: Desk, person: KnownPerson, patient: PatientFacts
-) -> None:
+async def _remember(work: Work, desk: Desk, person: KnownPerson, patient: PatientFacts) -> None:
     """What is not known yet; what is known stays."""
     told = {
         "birth_date": patient.birth_date.isoformat() if patient.birth_date else "",

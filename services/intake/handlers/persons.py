@@ -57,14 +57,21 @@ async def _register(work: Work, vault: Vault, facts: PersonFacts) -> dict[str, A
         await write_person(
             work,
             {
-                "person_id": person_id, "version": version, "residence_area_id": area_id,
-                "placeholder": False, "recorded_at": work.now(),
+                "person_id": person_id,
+                "version": version,
+                "residence_area_id": area_id,
+                "placeholder": False,
+                "recorded_at": work.now(),
             },
         )
         work.announce(
             PersonChanged(
-                record_id=person_id, record_version=version, occurred_at=work.now(),
-                recorded_at=work.now(), person_id=person_id, residence_area_id=area_id,
+                record_id=person_id,
+                record_version=version,
+                occurred_at=work.now(),
+                recorded_at=work.now(),
+                person_id=person_id,
+                residence_area_id=area_id,
             )
         )
     taken = await attach_identifiers(
@@ -74,15 +81,16 @@ async def _register(work: Work, vault: Vault, facts: PersonFacts) -> dict[str, A
         raise _two_persons(taken[0][0])
     await seal_fields(work, vault, person_id, dict(facts.fields))
     work.audit(
-        "person_registered", "person", person_id, version=version,
+        "person_registered",
+        "person",
+        person_id,
+        version=version,
         details=AuditDetails(area_id=area_id),
     )
     return {"person_id": person_id, "version": version, "residence_area_id": area_id}
 
 
-async def seal_fields(
-    work: Work, vault: Vault, person_id: UUID, fields: dict[str, str]
-) -> None:
+async def seal_fields(work: Work, vault: Vault, person_id: UUID, fields: dict[str, str]) -> None:
     sealed = {
         name: vault.seal(VAULT_COLUMN, vault_row(person_id, name), value.encode())
         for name, value in fields.items()
@@ -145,7 +153,10 @@ async def look_at_person(
         told["schemes"] = [one.scheme for one in identifiers]
         if viewer.may("persons.read_names"):
             work.audit(
-                "person_looked_at", "person", person_id, version=row.version,
+                "person_looked_at",
+                "person",
+                person_id,
+                version=row.version,
                 details=AuditDetails(area_id=row.residence_area_id),
             )
             told["fields"] = await open_fields(work, vault, person_id)

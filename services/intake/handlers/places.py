@@ -34,8 +34,12 @@ async def _register(work: Work, places: Sequence[PlaceFacts]) -> list[dict[str, 
     for place_id, place in wanted.items():
         before = stored.get(place_id)
         facts = {
-            "code": place.code.strip(), "kind": place.kind, "area_id": place.area_id,
-            "name_zh": place.name_zh, "name_en": place.name_en, "test": place.test,
+            "code": place.code.strip(),
+            "kind": place.kind,
+            "area_id": place.area_id,
+            "name_zh": place.name_zh,
+            "name_en": place.name_en,
+            "test": place.test,
         }
         same = before is not None and all(getattr(before, name) == facts[name] for name in facts)
         version = (before.version if before is not None else 0) + (0 if same else 1)
@@ -54,11 +58,19 @@ async def _register(work: Work, places: Sequence[PlaceFacts]) -> list[dict[str, 
 def _announce(work: Work, row: dict[str, Any]) -> None:
     work.announce(
         PlaceChanged(
-            record_id=row["place_id"], record_version=row["version"], occurred_at=work.now(),
-            recorded_at=work.now(), kind=row["kind"], area_id=row["area_id"], test=row["test"],
+            record_id=row["place_id"],
+            record_version=row["version"],
+            occurred_at=work.now(),
+            recorded_at=work.now(),
+            kind=row["kind"],
+            area_id=row["area_id"],
+            test=row["test"],
         )
     )
     work.audit(
-        "place_registered", "place", row["place_id"], version=row["version"],
+        "place_registered",
+        "place",
+        row["place_id"],
+        version=row["version"],
         details=AuditDetails(area_id=row["area_id"]),
     )

@@ -101,7 +101,11 @@ async def read_checkpoint_rules(session: ReadSession) -> list[CheckpointRule]:
     """Every active version, for a batch that spans areas and days."""
     return [
         CheckpointRule(
-            row.id, row.version, row.area_id, row.valid_from, row.valid_to,
+            row.id,
+            row.version,
+            row.area_id,
+            row.valid_from,
+            row.valid_to,
             float(row.document["fever_from_c"]),
         )
         for row in await read_active(session, CHECKPOINT)
@@ -147,7 +151,9 @@ async def list_columns_at(session: ReadSession, at: datetime, disease: str) -> L
 def _flat(found: Any) -> dict[str, Any]:
     """The rule modules take the document with its name; validity was judged by the policy table."""
     return {
-        "id": found.id, "version": found.version, "valid_from": "2009-01-01",
+        "id": found.id,
+        "version": found.version,
+        "valid_from": "2009-01-01",
         **found.document.model_dump(),
     }
 

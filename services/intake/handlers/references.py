@@ -26,9 +26,7 @@ def index_of(vault: Vault, reference: PersonReference) -> IdentifierKey:
     return reference.scheme, vault.blind(reference.scheme, reference.value)
 
 
-def seal_identifier(
-    vault: Vault, reference: PersonReference, person_id: UUID
-) -> NewIdentifier:
+def seal_identifier(vault: Vault, reference: PersonReference, person_id: UUID) -> NewIdentifier:
     scheme, index = index_of(vault, reference)
     sealed = vault.seal(IDENTIFIER_COLUMN, f"{scheme}|{index.hex()}", reference.value.encode())
     return NewIdentifier(scheme, index, person_id, sealed)
@@ -77,8 +75,12 @@ def announce_placeholders(work: Work, person_ids: Iterable[UUID]) -> None:
     work.announce(
         *(
             PersonChanged(
-                record_id=person_id, record_version=1, occurred_at=now, recorded_at=now,
-                person_id=person_id, placeholder=True,
+                record_id=person_id,
+                record_version=1,
+                occurred_at=now,
+                recorded_at=now,
+                person_id=person_id,
+                placeholder=True,
             )
             for person_id in person_ids
         )

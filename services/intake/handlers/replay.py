@@ -69,7 +69,10 @@ def _arrival(desk: Desk, row: Any) -> Arrival:
     body = desk.vault.open(BODY_COLUMN, str(row.message_id), bytes(row.sealed_body))
     message = read_interchange(body).messages[0]
     return Arrival(
-        message, judge_message(message), row.sender, body,
+        message,
+        judge_message(message),
+        row.sender,
+        body,
         Authority(row.facility_namespace, row.facility_universal_id),
         Authority(row.treating_namespace, row.treating_universal_id),
     )
@@ -84,9 +87,12 @@ async def _replay(work: Work, desk: Desk, row: Any, arrival: Arrival) -> bool:
     if state == "applied" and not reading.subjects:
         state = "without_effect"
     await settle_message(
-        work, row.message_id,
+        work,
+        row.message_id,
         {
-            "state": state, "source_id": source.source_id, "area_id": source.area_id,
+            "state": state,
+            "source_id": source.source_id,
+            "area_id": source.area_id,
             "applied_at": work.now() if state == "applied" else None,
         },
     )

@@ -25,7 +25,10 @@ class ResultDoor(RowDoor[LabResult]):
         return fact.place
 
     def decide(
-        self, candidate: Candidate[LabResult], batch: Batch[LabResult], loaded: Any  # noqa: ARG002
+        self,
+        candidate: Candidate[LabResult],
+        batch: Batch[LabResult],
+        loaded: Any,  # noqa: ARG002
     ) -> None:
         fact = candidate.fact
         person = batch.persons[fact.person]

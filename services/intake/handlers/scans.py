@@ -65,7 +65,8 @@ class ScanDoor(RowDoor[Scan]):
             if rule is None:
                 raise RowRefused(
                     FieldProblem(
-                        "occurred_at", "no fever threshold is in force on that day",
+                        "occurred_at",
+                        "no fever threshold is in force on that day",
                         "a day that an intake.checkpoint policy covers",
                     )
                 )

@@ -30,11 +30,17 @@ async def register_source(
             await write_source(
                 work,
                 {
-                    "source_id": source_id, "version": version, "name": facts.name,
-                    "kind": facts.kind, "facility_namespace": facts.facility_namespace,
+                    "source_id": source_id,
+                    "version": version,
+                    "name": facts.name,
+                    "kind": facts.kind,
+                    "facility_namespace": facts.facility_namespace,
                     "facility_universal_id": facts.facility_universal_id,
-                    "place_id": facts.place_id, "default_zone": facts.default_zone,
-                    "encoding": facts.encoding, "mode": facts.mode, "recorded_at": work.now(),
+                    "place_id": facts.place_id,
+                    "default_zone": facts.default_zone,
+                    "encoding": facts.encoding,
+                    "mode": facts.mode,
+                    "recorded_at": work.now(),
                 },
             )
             work.audit("source_registered", "source", source_id, version=version)

@@ -70,7 +70,10 @@ async def fold_specimen(work: Work, desk: Desk, specimen_id: UUID) -> tuple[Find
     ordered = order_parts(parts)
     newest = ordered[-1]
     identity = await resolve_patient(
-        work, desk, newest.report.patient, sender=newest.sender,
+        work,
+        desk,
+        newest.report.patient,
+        sender=newest.sender,
         fallback=PersonReference(None, "specimen", str(specimen_id)),
     )
     assert identity.person is not None, "the fallback names somebody"
@@ -81,9 +84,7 @@ async def fold_specimen(work: Work, desk: Desk, specimen_id: UUID) -> tuple[Find
     return notes + identity.findings
 
 
-def _read_parts(
-    desk: Desk, row: Any, source: KnownSource, specimen_id: UUID
-) -> list[SpecimenPart]:
+def _read_parts(desk: Desk, row: Any, source: KnownSource, specimen_id: UUID) -> list[SpecimenPart]:
     body = desk.vault.open(BODY_COLUMN, str(row.message_id), bytes(row.sealed_body))
     message = read_interchange(body).messages[0]
     return [

@@ -56,16 +56,15 @@ async def fold_encounter(work: Work, desk: Desk, encounter_id: UUID) -> tuple[Fi
     """
     rows = await read_subject(work, encounter_id)
     sources = {one: await find_source(work, one) for one in {row.source_id for row in rows}}
-    known = [
-        (row, source) for row in rows if (source := sources.get(row.source_id)) is not None
-    ]
+    known = [(row, source) for row in rows if (source := sources.get(row.source_id)) is not None]
     parts = [_read_part(desk, row, source) for row, source in known]
     if not parts:
         return ()
     visit = fold_visit(parts)
     own_source = next(s for _, s in known if s.source_id == visit.newest.source_id)
     treating = await find_by_facility(
-        work, visit.encounter.treating_facility.namespace,
+        work,
+        visit.encounter.treating_facility.namespace,
         visit.encounter.treating_facility.universal_id,
     )
     source = treating or own_source
@@ -74,18 +73,14 @@ async def fold_encounter(work: Work, desk: Desk, encounter_id: UUID) -> tuple[Fi
         work, desk, visit.encounter.patient, sender=visit.newest.sender
     )
     residence = await _find_residence(work, visit.encounter.residence_code, identity)
-    scene = _Scene(
-        source, source.is_test or own_source.is_test, document, identity, residence
-    )
+    scene = _Scene(source, source.is_test or own_source.is_test, document, identity, residence)
     await _write(work, desk, _Folded(encounter_id, visit, scene, len(parts)))
     return notes + identity.findings
 
 
 def _read_part(desk: Desk, row: Any, source: KnownSource) -> VisitPart:
     encounter = read_kept_admission(desk, row, source)
-    return VisitPart(
-        encounter, bytes(row.fingerprint), row.received_at, row.source_id, row.sender
-    )
+    return VisitPart(encounter, bytes(row.fingerprint), row.received_at, row.source_id, row.sender)
 
 
 def read_kept_admission(desk: Desk, row: Any, source: KnownSource) -> ClinicEncounter:

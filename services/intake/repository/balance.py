@@ -57,6 +57,7 @@ ORDER BY named.day, source.name NULLS FIRST, named.door
 async def read_balance(session: ReadSession, viewer: Viewer) -> list[Any]:
     """Per source, day and door: what was told, and the rows that are really there."""
     values = {
-        "everywhere": EVERYWHERE in viewer.area_ids, "area_ids": list(viewer.area_ids),
+        "everywhere": EVERYWHERE in viewer.area_ids,
+        "area_ids": list(viewer.area_ids),
     }
     return list((await session.execute(text(_BALANCE), values)).all())

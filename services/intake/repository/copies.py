@@ -32,9 +32,7 @@ async def find_restrictions(
         return found
     for row in await session.execute(_RESTRICTIONS, {"ids": list(person_ids)}):
         found.setdefault(row.person_id, []).append(
-            Restriction(
-                row.kind, row.from_at, row.until_at, frozenset(row.allowed_place_ids or ())
-            )
+            Restriction(row.kind, row.from_at, row.until_at, frozenset(row.allowed_place_ids or ()))
         )
     return found
 

@@ -36,7 +36,8 @@ async def find_message(session: ReadSession, sender: str, fingerprint: bytes) ->
 async def is_control_id_used(session: ReadSession, sender: str, control_id: str) -> bool:
     """A refused message does not occupy its id."""
     query = select(message.c.message_id).where(
-        message.c.sender == sender, message.c.control_id == control_id,
+        message.c.sender == sender,
+        message.c.control_id == control_id,
         message.c.state != "refused",
     )
     return bool(control_id) and (await session.execute(query.limit(1))).first() is not None
@@ -47,9 +48,7 @@ async def add_message(work: Work, values: Mapping[str, Any]) -> None:
 
 
 async def settle_message(work: Work, message_id: UUID, values: Mapping[str, Any]) -> None:
-    await work.execute(
-        update(message).where(message.c.message_id == message_id).values(**values)
-    )
+    await work.execute(update(message).where(message.c.message_id == message_id).values(**values))
 
 
 async def add_subjects(work: Work, message_id: UUID, subjects: Iterable[UUID]) -> None:
@@ -73,8 +72,12 @@ async def add_findings(
 ) -> None:
     rows = [
         {
-            "message_id": message_id, "area_id": area_id, "code": one.code, "field": one.field,
-            "text": one.text, "found_at": work.now(),
+            "message_id": message_id,
+            "area_id": area_id,
+            "code": one.code,
+            "field": one.field,
+            "text": one.text,
+            "found_at": work.now(),
         }
         for one in findings
     ]

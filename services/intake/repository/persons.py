@@ -163,7 +163,9 @@ async def write_vault(
     statement = insert(vault).values(
         [
             {
-                "person_id": person_id, "field": name, "ciphertext": content,
+                "person_id": person_id,
+                "field": name,
+                "ciphertext": content,
                 "recorded_at": recorded_at,
             }
             for name, content in sorted(sealed.items())

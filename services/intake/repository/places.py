@@ -41,14 +41,13 @@ async def read_places(session: ReadSession, ids: Sequence[UUID]) -> dict[UUID, A
     return {row.place_id: row for row in await session.execute(query)}
 
 
-async def list_places(session: ReadSession, viewer: Viewer, *, limit: int) -> list[Any]:
-    query = (
-        select(place)
-        .where(visible(standard, viewer, place.c.area_id))
-        .order_by(place.c.code)
-        .limit(limit)
-    )
-    return list((await session.execute(query)).all())
+async def list_places(
+    session: ReadSession, viewer: Viewer, *, ids: Sequence[UUID], after: str, limit: int
+) -> list[Any]:
+    query = select(place).where(visible(standard, viewer, place.c.area_id), place.c.code > after)
+    if ids:
+        query = query.where(place.c.place_id.in_(ids))
+    return list((await session.execute(query.order_by(place.c.code).limit(limit))).all())
 
 
 async def write_places(work: Work, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -21,7 +21,7 @@ _TALLY = (
     " VALUES (:source_id, :day, :door, :received, :stored, :duplicate, :rejected)"
 )
 _RECEIPT_AND_TALLY = text(
-    f"WITH counted AS ({_TALLY})"
+    "WITH counted AS (" + _TALLY + ")"
     " INSERT INTO intake.receipt (sender, door, fingerprint, received, reply, received_at)"
     " VALUES (:sender, :door, :fingerprint, :received, :reply, :received_at)"
     " ON CONFLICT DO NOTHING RETURNING true"
@@ -49,8 +49,12 @@ class NewReceipt:
 
 def _counts(account: Account, tally: Tally) -> dict[str, Any]:
     return {
-        "source_id": account.source_id, "day": account.day, "door": account.door,
-        "received": tally.received, "stored": tally.stored, "duplicate": tally.duplicate,
+        "source_id": account.source_id,
+        "day": account.day,
+        "door": account.door,
+        "received": tally.received,
+        "stored": tally.stored,
+        "duplicate": tally.duplicate,
         "rejected": tally.rejected,
     }
 
@@ -65,8 +69,11 @@ async def add_receipt(work: Work, account: Account, tally: Tally, new: NewReceip
         await work.execute(
             _RECEIPT_AND_TALLY,
             {
-                **_counts(account, tally), "sender": new.sender, "fingerprint": new.fingerprint,
-                "reply": new.reply, "received_at": new.received_at,
+                **_counts(account, tally),
+                "sender": new.sender,
+                "fingerprint": new.fingerprint,
+                "reply": new.reply,
+                "received_at": new.received_at,
             },
         )
     ).first()
@@ -80,7 +87,8 @@ async def find_reply(
     row = (
         await session.execute(
             select(receipt.c.received, receipt.c.reply).where(
-                receipt.c.sender == sender, receipt.c.door == door,
+                receipt.c.sender == sender,
+                receipt.c.door == door,
                 receipt.c.fingerprint == fingerprint,
             )
         )

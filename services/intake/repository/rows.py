@@ -28,13 +28,11 @@ class StoredRow:
 async def insert_rows(
     work: Work, table: Table, rows: Sequence[Mapping[str, Any]]
 ) -> dict[RowKey, bool]:
-    """Insert what is new. For each (record, revision) that went in: does a higher one stand already?
+    """Insert what is new; for each (record, revision) that went in: does a higher one stand?
 
     One statement and one plan however many rows; the rows' columns are the table's.
     """
-    columns = {
-        column.name: [row[column.name] for row in rows] for column in table.columns
-    }
+    columns = {column.name: [row[column.name] for row in rows] for column in table.columns}
     found = await work.execute(_insertion(table), columns)
     return {(row.record_id, row.revision): row.superseded for row in found}
 
@@ -47,6 +45,7 @@ def _insertion(table: Table) -> TextClause:
         for column in table.columns
     )
     name = f"{table.schema}.{table.name}"
+    # Names of our own tables and columns, no value of anybody's.
     return text(
         f"WITH fresh AS (INSERT INTO {name} ({names}) SELECT {names} FROM unnest({arrays})"
         f" AS arrived ({names}) ON CONFLICT (record_id, revision) DO NOTHING"

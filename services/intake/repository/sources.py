@@ -45,7 +45,9 @@ async def find_source_and_reply(
         await work.execute(
             _WITH_RECEIPT,
             {
-                "source_id": source_id, "sender": str(source_id), "door": door,
+                "source_id": source_id,
+                "sender": str(source_id),
+                "door": door,
                 "fingerprint": fingerprint,
             },
         )

@@ -61,7 +61,7 @@ class PlaceIn(Shape):
 
 
 class SourceIn(Shape):
-    """`place_code` is the source's own place. Name and universal id of a facility count together."""
+    """`place_code`: the source's own place. A facility is its name and universal id together."""
 
     source_id: UUID | None = None
     name: Code

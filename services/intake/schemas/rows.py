@@ -129,8 +129,12 @@ class ScanIn(RowIn):
 
     def read(self) -> Scan:
         return Scan(
-            **self._head(), place=self.place.read(), person=_person(self.person),
-            left_at=self.left_at, temperature_c=self.temperature_c, permit=self.permit,
+            **self._head(),
+            place=self.place.read(),
+            person=_person(self.person),
+            left_at=self.left_at,
+            temperature_c=self.temperature_c,
+            permit=self.permit,
         )
 
 
@@ -152,9 +156,15 @@ class ReportIn(RowIn):
 
     def read(self) -> SentinelReport:
         return SentinelReport(
-            **self._head(), kind=self.kind, place=_place(self.place), person=_person(self.person),
-            person_count=self.person_count, until_at=self.until_at,
-            temperature_c=self.temperature_c, symptoms=self.symptoms, fever=self.fever,
+            **self._head(),
+            kind=self.kind,
+            place=_place(self.place),
+            person=_person(self.person),
+            person_count=self.person_count,
+            until_at=self.until_at,
+            temperature_c=self.temperature_c,
+            symptoms=self.symptoms,
+            fever=self.fever,
         )
 
 
@@ -166,8 +176,11 @@ class EncounterIn(RowIn):
 
     def read(self) -> Proximity:
         return Proximity(
-            **self._head(), person=self.person.read(), other_person=self.other_person.read(),
-            duration_seconds=self.duration_seconds, place=_place(self.place),
+            **self._head(),
+            person=self.person.read(),
+            other_person=self.other_person.read(),
+            duration_seconds=self.duration_seconds,
+            place=_place(self.place),
         )
 
 
@@ -183,8 +196,11 @@ class MembershipIn(RowIn):
 
     def read(self) -> Membership:
         return Membership(
-            **self._head(), person=self.person.read(), group_kind=self.group.kind,
-            group_code=self.group.code, until_at=self.until_at,
+            **self._head(),
+            person=self.person.read(),
+            group_kind=self.group.kind,
+            group_code=self.group.code,
+            until_at=self.until_at,
         )
 
 
@@ -203,9 +219,15 @@ class ResultIn(RowIn):
 
     def read(self) -> LabResult:
         return LabResult(
-            **self._head(), person=self.person.read(), specimen=self.specimen,
-            disease=self.disease, outcome=self.outcome, stage=self.stage,
-            reported_at=self.reported_at, onset_date=self.onset_date, analytes=self.analytes,
+            **self._head(),
+            person=self.person.read(),
+            specimen=self.specimen,
+            disease=self.disease,
+            outcome=self.outcome,
+            stage=self.stage,
+            reported_at=self.reported_at,
+            onset_date=self.onset_date,
+            analytes=self.analytes,
             place=_place(self.place),
         )
 

@@ -71,7 +71,10 @@ source = Table(
     Column("mode", Text, nullable=False),
     instant("recorded_at"),
     Index(
-        "uq_source_facility", "facility_namespace", "facility_universal_id", unique=True,
+        "uq_source_facility",
+        "facility_namespace",
+        "facility_universal_id",
+        unique=True,
         postgresql_where=text("facility_namespace <> '' OR facility_universal_id <> ''"),
     ),
 )

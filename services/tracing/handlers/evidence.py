@@ -29,15 +29,16 @@ async def store_results(work: Work, results: Sequence[ResultReported]) -> None:
                 "reported_at": item.reported_at,
                 "onset_date": item.onset_date,
                 "area_id": item.area_id,
-                # A source registered as a test may send positives all day: no case comes of it.
-                "standing": item.status == "recorded" and not item.test,
+                # Intake lets a test message through only from a source registered as test, and
+                # then it has its whole effect: an installation on trial must show cases.
+                "standing": item.status == "recorded",
                 "exercise": item.exercise,
                 "recorded_at": item.recorded_at,
             }
             for item in results
         ],
     )
-    positive = [item for item in results if item.outcome == "positive" and not item.test]
+    positive = [item for item in results if item.outcome == "positive"]
     _judge(work, stored, [case_key(item.person_id, item.disease) for item in positive])
 
 

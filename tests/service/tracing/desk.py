@@ -116,10 +116,15 @@ class Desk:
         self, name: str, disease: str = DISEASE, *, standing: bool = True
     ) -> dict[UUID, Mapping[str, Any]]:
         """Contacts of a person's case, by person."""
+        return await self.contacts_of(id_of(name), disease, standing=standing)
+
+    async def contacts_of(
+        self, person_id: UUID, disease: str = DISEASE, *, standing: bool = True
+    ) -> dict[UUID, Mapping[str, Any]]:
         table = decisions.contact
         rows = await self.rows(
             select(table).where(
-                table.c.case_id == case_id_of(id_of(name), disease),
+                table.c.case_id == case_id_of(person_id, disease),
                 table.c.standing.is_(standing),
             )
         )

@@ -161,6 +161,15 @@
     htmx.trigger(document.body, "news");
   });
 
+  // The business clock, in the zone of whoever looks at this screen.
+  function localize(root) {
+    for (const time of root.querySelectorAll("time[data-local]")) {
+      time.textContent = new Date(time.dateTime).toLocaleString("sv-SE").slice(0, 16);
+    }
+  }
+
+  document.body.addEventListener("htmx:afterSettle", (event) => localize(event.target));
+  localize(document);
   connect();
   window.setInterval(watch, 1000);
 })();

@@ -1,0 +1,47 @@
+"""`python -m bench`: see `--help`."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import click
+
+from bench import scans
+from bench.figures import Figure, keep, show
+
+Part = Callable[[Path, float], Awaitable[list[Figure]]]
+
+
+PARTS: dict[str, Part] = {
+    "scans": lambda folder, seconds: scans.measure(folder, seconds=seconds),
+}
+
+
+@click.command()
+@click.option("--only", type=click.Choice(list(PARTS)), multiple=True, help="leave out the others")
+@click.option("--seconds", type=float, default=60.0, show_default=True, help="length of a load")
+@click.option(
+    "--profile", type=click.Path(path_type=Path), help="cProfile of the server, scans only"
+)
+def main(only: tuple[str, ...], seconds: float, profile: Path | None) -> None:
+    """Measure, print, and keep the figures in var/bench."""
+    for name in only or PARTS:
+        with tempfile.TemporaryDirectory(prefix="outpost-bench-") as folder:
+            if profile is not None:
+                work = scans.measure(Path(folder), seconds=seconds, profile=profile.absolute())
+                figures = asyncio.run(work)
+            else:
+                figures = asyncio.run(_run(PARTS[name], Path(folder), seconds))
+        show(name, figures)
+        keep(name, figures)
+
+
+async def _run(part: Part, folder: Path, seconds: float) -> list[Figure]:
+    return await part(folder, seconds)
+
+
+if __name__ == "__main__":
+    main()

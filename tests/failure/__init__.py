@@ -1,0 +1,1 @@
+"""Bad days: processes killed, servers gone, poison on the log; judged by the client's own ledger."""

@@ -1,0 +1,26 @@
+"""Intake on a database of its own; the clock stands at noon of 11 March 2021 (UTC)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+from sqlalchemy import URL
+
+from shared.clock import ManualClock
+from tests.service.intake.window import NOON, Intake
+
+
+@pytest_asyncio.fixture
+async def bare_intake(fresh_database: URL) -> AsyncIterator[Intake]:
+    made = Intake(fresh_database, ManualClock(NOON))
+    await made.prepare()
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture
+async def intake(bare_intake: Intake) -> Intake:
+    """With a county and its city."""
+    await bare_intake.add_areas()
+    return bare_intake
