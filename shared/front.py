@@ -35,7 +35,7 @@ class Front:
 
     def __init__(self, apps: Mapping[str, FastAPI], own: ASGIApp) -> None:
         self.apps = apps
-        self._own = own
+        self.own = own
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -44,7 +44,7 @@ class Front:
             # The page itself, not a way to it: without a session that is 401 and the sign-in page.
             scope = {**scope, "path": "/console/", "raw_path": b"/console/"}
         segment = scope["path"].split("/", 2)[1] if "/" in scope["path"] else ""
-        await self.apps.get(segment, self._own)(scope, receive, send)
+        await self.apps.get(segment, self.own)(scope, receive, send)
 
 
 def build_front(apps: Mapping[str, FastAPI], process: Process) -> Front:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import uuid_utils.compat
 
@@ -16,4 +16,4 @@ def new_id() -> UUID:
 
 def derived_id(kind: str, *parts: object) -> UUID:
     """The same parts give the same id, on every process and for ever."""
-    return uuid5(DERIVED, "/".join([kind, *map(str, parts)]))
+    return uuid_utils.compat.uuid5(DERIVED, "/".join([kind, *map(str, parts)]))

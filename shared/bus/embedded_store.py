@@ -8,7 +8,6 @@ head has moved past their position, so an idle group costs nothing.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from shared.bus.headers import pack_headers, unpack_headers
 from shared.bus.port import BusUnavailable, Delivered, Partition
 from shared.clock import real_now
 from shared.errors import ConfigurationError
@@ -90,11 +90,11 @@ class LogDatabase:
 
 
 def encode_headers(headers: tuple[tuple[str, bytes], ...]) -> bytes:
-    return json.dumps([(name, value.decode("latin-1")) for name, value in headers]).encode()
+    return pack_headers(headers).encode()
 
 
 def decode_headers(stored: bytes) -> tuple[tuple[str, bytes], ...]:
-    return tuple((name, value.encode("latin-1")) for name, value in json.loads(stored))
+    return unpack_headers(stored.decode())
 
 
 @dataclass(slots=True)

@@ -56,7 +56,7 @@ record = Table(
     Column("record_offset", BigInteger, primary_key=True),
     Column("key", LargeBinary, nullable=False),
     Column("value", LargeBinary, nullable=False),
-    # A JSON list of pairs, the bytes of each value as Latin-1 text.
+    # As `headers.py` packs them.
     Column("headers", LargeBinary, nullable=False),
     instant("written_at"),
 )

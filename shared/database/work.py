@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,6 +20,8 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.bus.envelope import encode
+from shared.bus.headers import pack_headers
+from shared.bus.headers import unpack_headers as unpack_headers  # who reads an outbox finds it here
 from shared.bus.port import Message
 from shared.clock import Clock, real_now
 from shared.database.tables import StandardTables
@@ -221,18 +222,6 @@ class AuditDetails:
     reason: str = ""
     policy: str | None = None
     cause_id: UUID | None = None
-
-
-def pack_headers(headers: Sequence[tuple[str, bytes]]) -> str:
-    """Headers as text for a table; every header of ours is UTF-8."""
-    return json.dumps([[name, value.decode("utf-8", "surrogateescape")] for name, value in headers])
-
-
-def unpack_headers(packed: str) -> tuple[tuple[str, bytes], ...]:
-    """The inverse of `pack_headers`."""
-    return tuple(
-        (name, value.encode("utf-8", "surrogateescape")) for name, value in json.loads(packed)
-    )
 
 
 @asynccontextmanager

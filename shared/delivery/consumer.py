@@ -14,9 +14,10 @@ from datetime import datetime
 from sqlalchemy.dialects.postgresql import insert
 
 from shared.bus.envelope import decode, partition_of
+from shared.bus.headers import pack_headers
 from shared.bus.port import Bus, BusUnavailable, Consumer, Delivered, Message, Partition
 from shared.clock import real_now
-from shared.database.work import Actor, Database, Work, pack_headers
+from shared.database.work import Actor, Database, Work
 from shared.delivery.faults import Faults
 from shared.delivery.supervision import Backoff
 from shared.errors import InvalidMessage

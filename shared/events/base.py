@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import Annotated, ClassVar
-from uuid import UUID, uuid5
+from uuid import UUID
 
+import uuid_utils.compat
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 EVENT_NAMESPACE = UUID("6f757470-6f73-7400-8000-000000000001")
@@ -47,7 +48,8 @@ class Event(EventPart):
 
     @property
     def event_id(self) -> UUID:
-        return uuid5(EVENT_NAMESPACE, f"{self.type}/{self.record_id}/{self.record_version}")
+        name = f"{self.type}/{self.record_id}/{self.record_version}"
+        return uuid_utils.compat.uuid5(EVENT_NAMESPACE, name)
 
     @property
     def ordering_id(self) -> UUID:

@@ -14,7 +14,7 @@ from typing import Any
 from tests.journey.stage import Area, Person, Place, Source
 
 PROVINCE = Area("cn:34", "province", "Anhui", zone="Asia/Shanghai")
-CITY = Area("cn:3401", "city", "Hefei", "cn:34", "Asia/Shanghai")
+CITY = Area("cn:3401", "prefecture", "Hefei", "cn:34", "Asia/Shanghai")
 COUNTY = Area("cn:340102", "county", "Yaohai", "cn:3401", "Asia/Shanghai")
 OTHER_COUNTY = Area("cn:340103", "county", "Luyang", "cn:3401", "Asia/Shanghai")
 AREAS = (PROVINCE, CITY, COUNTY, OTHER_COUNTY)

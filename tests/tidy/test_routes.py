@@ -76,7 +76,7 @@ def test_every_route_declares_permission_and_area_scope(name: str) -> None:
 def test_the_process_opens_its_probes_and_nothing_else() -> None:
     console = _app("console")
     front = build_front({"console": console}, _Process(console.state.room))
-    routes = list(iter_route_contexts(cast("FastAPI", front._own).routes))
+    routes = list(iter_route_contexts(cast("FastAPI", front.own).routes))
     assert {route.path for route in routes} == {"/livez", "/readyz", "/metrics"}
     assert list(_undeclared(routes)) == []
 

@@ -11,16 +11,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
 import httpx
-from anyio import CancelScope
 
 BEAT_SECONDS = 5.0
 BEAT = b"event: beat\ndata: {}\n\n"
 # How long a browser waits before it comes again, in milliseconds.
-HELLO = b"retry: 2000\nevent: beat\ndata: {}\n\n"
+HELLO = b"retry: 1000\nevent: beat\ndata: {}\n\n"
 
 StillMay = Callable[[], Awaitable[bool]]
 
@@ -49,17 +47,20 @@ async def relay_alerts(
             if shown:
                 yield shown
     finally:
+        # Not awaited: when the browser goes, the server cancels us again at every await, and a
+        # second blow to the reading task would leave its connection open.
+        coming.add_done_callback(_look_at)
         coming.cancel()
-        # The server cancels again at every await; a second blow would leave the connection open.
-        with (
-            CancelScope(shield=True),
-            suppress(asyncio.CancelledError, StopAsyncIteration, httpx.HTTPError),
-        ):
-            await coming
 
 
 async def _next(events: AsyncIterator[dict[str, str]]) -> dict[str, str]:
     return await anext(events)
+
+
+def _look_at(ended: asyncio.Future[dict[str, str]]) -> None:
+    """Nobody waits for it any more; an error that nobody looks at would be logged as a mistake."""
+    if not ended.cancelled():
+        ended.exception()
 
 
 async def read_events(response: httpx.Response) -> AsyncIterator[dict[str, str]]:

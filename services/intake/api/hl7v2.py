@@ -6,6 +6,7 @@ from fastapi import Request, Response
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from services.intake.api.body import desk_of, read_body
+from services.intake.handlers.desk import Desk
 from services.intake.handlers.messages import Post, take_messages
 from services.intake.settings import BODY_BYTES_MAX
 from shared.errors import Unavailable
@@ -23,14 +24,17 @@ async def post_message(request: Request) -> Response:
     viewer = viewer_of(request)
     post = Post(await read_body(request, BODY_BYTES_MAX), viewer.subject, viewer.source_id)
     desk = desk_of(request)
-    try:
-        reply = await take_messages(desk, post)
-    except (OperationalError, InterfaceError, OSError):
-        raise
-    except Exception:  # the edge: the message must be kept even when its effect breaks
-        LOG.exception("message_effect_failed")
+    return Response(await _take(desk, post), 200, media_type=ER7)
+
+
+async def _take(desk: Desk, post: Post) -> bytes:
+    """Once more after a failure (two batches may have met in the same persons), then without the
+    effect: a message must be kept even when what it says breaks something here."""
+    for attempt, with_effect in enumerate((True, True, False), start=1):
         try:
-            reply = await take_messages(desk, post, with_effect=False)
-        except Exception as error:
-            raise Unavailable("the message could not be kept", "send it again") from error
-    return Response(reply, 200, media_type=ER7)
+            return await take_messages(desk, post, with_effect=with_effect)
+        except (OperationalError, InterfaceError, OSError):
+            raise
+        except Exception:
+            LOG.exception("message_failed", attempt=attempt)
+    raise Unavailable("the message could not be kept", "send it again")

@@ -288,7 +288,9 @@ async def _store(
         return
     for candidate in firsts.values():
         candidate.columns["day"] = day
-    fresh = await insert_rows(work, door.table, [one.columns for one in firsts.values()])
+    # Sorted: two bodies with the same rows in another order wait in line, not for each other.
+    arrived = sorted(firsts.values(), key=lambda one: (one.record_id.int, one.revision))
+    fresh = await insert_rows(work, door.table, [one.columns for one in arrived])
     repeats = [one for key, one in firsts.items() if key not in fresh]
     known: dict[RowKey, StoredRow] = {}
     if repeats:

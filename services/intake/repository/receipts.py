@@ -16,12 +16,14 @@ from shared.access import Viewer
 from shared.areas import visible
 from shared.database.work import ReadSession, Work
 
-_TALLY = (
+_TALLY = text(
     "INSERT INTO intake.tally (source_id, day, door, received, stored, duplicate, rejected)"
     " VALUES (:source_id, :day, :door, :received, :stored, :duplicate, :rejected)"
 )
 _RECEIPT_AND_TALLY = text(
-    "WITH counted AS (" + _TALLY + ")"
+    "WITH counted AS ("
+    "INSERT INTO intake.tally (source_id, day, door, received, stored, duplicate, rejected)"
+    " VALUES (:source_id, :day, :door, :received, :stored, :duplicate, :rejected))"
     " INSERT INTO intake.receipt (sender, door, fingerprint, received, reply, received_at)"
     " VALUES (:sender, :door, :fingerprint, :received, :reply, :received_at)"
     " ON CONFLICT DO NOTHING RETURNING true"
@@ -60,7 +62,7 @@ def _counts(account: Account, tally: Tally) -> dict[str, Any]:
 
 
 async def add_tally(work: Work, account: Account, tally: Tally) -> None:
-    await work.execute(text(_TALLY), _counts(account, tally))
+    await work.execute(_TALLY, _counts(account, tally))
 
 
 async def add_receipt(work: Work, account: Account, tally: Tally, new: NewReceipt) -> bool:

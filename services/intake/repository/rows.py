@@ -45,15 +45,16 @@ def _insertion(table: Table) -> TextClause:
         for column in table.columns
     )
     name = f"{table.schema}.{table.name}"
-    # Names of our own tables and columns, no value of anybody's.
-    return text(
-        f"WITH fresh AS (INSERT INTO {name} ({names}) SELECT {names} FROM unnest({arrays})"
-        f" AS arrived ({names}) ON CONFLICT (record_id, revision) DO NOTHING"
-        " RETURNING record_id, revision)"
-        " SELECT record_id, revision, EXISTS (SELECT FROM"
-        f" {name} AS other WHERE other.record_id = fresh.record_id"
-        " AND other.revision > fresh.revision) AS superseded FROM fresh"
-    )
+    return text(f"""
+        WITH fresh AS (
+            INSERT INTO {name} ({names}) SELECT {names} FROM unnest({arrays}) AS arrived ({names})
+            ON CONFLICT (record_id, revision) DO NOTHING RETURNING record_id, revision
+        )
+        SELECT record_id, revision, EXISTS (
+            SELECT FROM {name} AS other
+            WHERE other.record_id = fresh.record_id AND other.revision > fresh.revision
+        ) AS superseded FROM fresh
+    """)  # noqa: S608 - names of our own tables and columns
 
 
 async def find_rows(
@@ -63,10 +64,10 @@ async def find_rows(
     judged = "verdict" in table.columns
     told = "verdict, reason" if judged else "NULL AS verdict, NULL AS reason"
     rows = await session.execute(
-        text(
-            f"SELECT record_id, revision, fingerprint, {told} FROM {table.schema}.{table.name}"
-            " WHERE record_id = ANY(CAST(:ids AS uuid[]))"
-        ),
+        text(f"""
+            SELECT record_id, revision, fingerprint, {told} FROM {table.schema}.{table.name}
+            WHERE record_id = ANY(CAST(:ids AS uuid[]))
+        """),  # noqa: S608 - names of our own tables and columns
         {"ids": list(ids)},
     )
     return {

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     Column,
     ColumnElement,
+    Executable,
     Table,
     Text,
+    bindparam,
     cast,
     column,
     func,
@@ -50,24 +53,10 @@ async def store_newer(work: Work, table: Table, rows: Sequence[Mapping[str, Any]
         return Stored(0, ())
     # Two processes lock shared rows in one order and so cannot deadlock.
     ordered = [newest[record_id] for record_id in sorted(newest)]
-    names = list(ordered[0])
-    incoming = (
-        func.unnest(*[_array(table.c[name], [row[name] for row in ordered]) for name in names])
-        .table_valued(*[column(name) for name in names])
-        .render_derived("incoming")
-    )
-    statement = insert(table).from_select(
-        names, select(*[_parsed(table.c[name], incoming.c[name]) for name in names])
-    )
-    remembered = [item.name for item in table.c if item.name.startswith(REPLACED)]
-    returned = [table.c[name] for name in remembered] or [literal_column("1")]
-    upsert = statement.on_conflict_do_update(
-        index_elements=[key],
-        set_={name: statement.excluded[name] for name in names if name != key.name}
-        | {name: table.c[name.removeprefix(REPLACED)] for name in remembered},
-        where=table.c.version < statement.excluded.version,
-    ).returning(*returned)
-    written = (await work.execute(upsert)).all()
+    names = tuple(ordered[0])
+    columns = {name: _array(table.c[name], [row[name] for row in ordered]) for name in names}
+    remembered = _remembered(table)
+    written = (await work.execute(_upsert(table, names), columns)).all()
     revised = [row._mapping for row in written if remembered and any(row)]
     return Stored(
         changed=len(written),
@@ -77,10 +66,39 @@ async def store_newer(work: Work, table: Table, rows: Sequence[Mapping[str, Any]
     )
 
 
-def _array(target: Column[Any], values: list[Any]) -> ColumnElement[Any]:
-    if isinstance(target.type, JSONB):
-        return cast([json.dumps(value) for value in values], ARRAY(Text))
-    return cast(values, ARRAY(target.type))
+def _remembered(table: Table) -> list[str]:
+    return [item.name for item in table.c if item.name.startswith(REPLACED)]
+
+
+@cache
+def _upsert(table: Table, names: tuple[str, ...]) -> Executable:
+    """Built once per table: building it costs as much as a hundred rows."""
+    key = next(iter(table.primary_key.columns))
+    incoming = (
+        func.unnest(*[_parameter(table.c[name]) for name in names])
+        .table_valued(*[column(name) for name in names])
+        .render_derived("incoming")
+    )
+    statement = insert(table).from_select(
+        names, select(*[_parsed(table.c[name], incoming.c[name]) for name in names])
+    )
+    remembered = _remembered(table)
+    return statement.on_conflict_do_update(
+        index_elements=[key],
+        set_={name: statement.excluded[name] for name in names if name != key.name}
+        | {name: table.c[name.removeprefix(REPLACED)] for name in remembered},
+        where=table.c.version < statement.excluded.version,
+    ).returning(*([table.c[name] for name in remembered] or [literal_column("1")]))
+
+
+def _parameter(target: Column[Any]) -> ColumnElement[Any]:
+    """JSON travels as text: an array of documents has no type of its own in the driver."""
+    kind = ARRAY(Text if isinstance(target.type, JSONB) else target.type)
+    return cast(bindparam(target.name, type_=kind), kind)
+
+
+def _array(target: Column[Any], values: list[Any]) -> list[Any]:
+    return [json.dumps(value) for value in values] if isinstance(target.type, JSONB) else values
 
 
 def _parsed(target: Column[Any], incoming: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -183,6 +183,16 @@ async def test_the_same_body_racing_with_itself_is_stored_once(gate: Intake) -> 
     assert balance["lines"][0]["stored"] == 10
 
 
+async def test_the_same_rows_racing_in_another_order_are_stored_once(gate: Intake) -> None:
+    rows = [scan(str(number)) for number in range(50)]
+    answers = await asyncio.gather(
+        *(gate.post("scans", rows[start:] + rows[:start]) for start in range(0, 50, 10))
+    )
+    assert sum(fates(answer)["stored"] for answer in answers) == 50
+    assert sum(fates(answer)["duplicate"] for answer in answers) == 200
+    assert (await gate.get("balance"))["balanced"]
+
+
 async def test_a_row_in_another_body_is_a_duplicate_with_its_first_verdict(gate: Intake) -> None:
     person_id = await gate.add_person("1")
     first = scan("1", person={"person_id": person_id})

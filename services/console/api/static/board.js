@@ -7,7 +7,7 @@
   // The server beats every 5 s; a connection can be dead without having ended.
   const SILENCE_MS = 16000;
   const AGAIN_MS = 2000;
-  const GRACE_MS = 2500;
+  const GRACE_MS = 4000;
 
   const feed = document.getElementById("alerts");
   const announcer = document.getElementById("announcer");
