@@ -9,13 +9,15 @@ from pathlib import Path
 
 import click
 
-from bench import scans
+from bench import idle, scans
 from bench.figures import Figure, keep, show
 
 Part = Callable[[Path, float], Awaitable[list[Figure]]]
 
 
 PARTS: dict[str, Part] = {
+    "start": lambda folder, _: idle.measure_start(folder),
+    "idle": lambda folder, _: idle.measure_idle(folder),
     "scans": lambda folder, seconds: scans.measure(folder, seconds=seconds),
 }
 

@@ -57,5 +57,3 @@ async def copy_rows_per_second(engine: AsyncEngine, *, seconds: float) -> float:
             return count / (time.perf_counter() - started)
         finally:
             await driver.execute("DROP TABLE intake.bench_scan")
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -156,7 +157,8 @@ async def wait_quiet(
     engine: AsyncEngine, *, within_seconds: float, embedded_log: bool = True
 ) -> tuple[float, list[dict[str, int]]]:
     """Seconds until nothing was left, and what was left at each look; inf when that never came."""
-    started, seen = time.perf_counter(), []
+    started = time.perf_counter()
+    seen: list[dict[str, int]] = []
     while (passed := time.perf_counter() - started) < within_seconds:
         left = await left_to_do(engine, embedded_log=embedded_log)
         if not left:
@@ -168,8 +170,6 @@ async def wait_quiet(
 
 def child_json(module: str, told: str, *arguments: str) -> Any:
     """Run a module of ours in a process of its own, with `told` on its stdin; its JSON answer."""
-    import json
-
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=ROOT, input=told.encode(), stdout=subprocess.PIPE, check=True,

@@ -155,5 +155,3 @@ def _explain(known: dict[str, int], seen: list[dict[str, int]]) -> None:
     step = max(1, len(seen) // 8)
     for number in range(0, len(seen), step):
         print(f"scans: {number / 2:.0f} s after the load: {seen[number]}")
-
-

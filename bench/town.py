@@ -148,14 +148,14 @@ async def _let_some_be_ill(client: httpx.AsyncClient, town: Town, key: str) -> N
     memberships, results = [], []
     for case in range(town.ill):
         first = case * (town.persons // town.ill)
-        for member in range(HOUSEHOLD):
-            memberships.append(
-                {
-                    "external_id": f"home-{case}-{member}", "occurred_at": week_ago,
-                    "person": {"person_id": str(town.person_ids[first + member])},
-                    "group": {"kind": "household", "code": f"home-{case}"},
-                }
-            )  # fmt: skip
+        memberships += [
+            {
+                "external_id": f"home-{case}-{member}", "occurred_at": week_ago,
+                "person": {"person_id": str(town.person_ids[first + member])},
+                "group": {"kind": "household", "code": f"home-{case}"},
+            }
+            for member in range(HOUSEHOLD)
+        ]  # fmt: skip
         results.append(
             {
                 "external_id": f"result-{case}", "occurred_at": yesterday,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -297,6 +298,11 @@ async def live(runtime: Runtime) -> None:
 
 async def _serve_for_ever(runtime: Runtime) -> None:
     await runtime.start()
+    # What stands now stands for good: looking through it at every full collection took a fifth of
+    # the processor under load. Batches of a thousand rows are young for longer than 700 objects.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
     await runtime.wait_closed()
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from shared.bus.envelope import EVENT_TYPES
 from shared.bus.asyncapi import asyncapi_document, schema_of
+from shared.bus.envelope import EVENT_TYPES
 
 
 @click.group()

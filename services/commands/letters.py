@@ -10,9 +10,10 @@ import click
 from sqlalchemy import select, update
 
 from services.commands.session import with_ground
+from shared.bus.headers import unpack_headers
 from shared.bus.port import Message
 from shared.clock import real_now
-from shared.database.work import Actor, unpack_headers
+from shared.database.work import Actor
 from shared.ground import Ground
 from shared.service import Service
 
@@ -51,7 +52,7 @@ def _short(at: datetime) -> str:
 
 
 async def _waiting(ground: Ground) -> list[tuple[str, Any]]:
-    found = []
+    found: list[tuple[str, Any]] = []
     for name, database in ground.databases.items():
         table = database.tables.dead_letter
         async with database.read() as session:

@@ -18,8 +18,8 @@ from shared.service import Evaluator, KeysHandler
 
 TIMERS: Mapping[str, KeysHandler] = {}
 
-# Only the evaluator of a case writes decisions; the others look up and hand on, so two processes may
-# do the same key at once.
+# Only the evaluator of a case writes decisions; the others look up and hand on, so two processes
+# may do the same key at once.
 EVALUATORS: Mapping[str, Evaluator] = {
     "case": Evaluator(judge_cases, batch_max=5),
     "visits": Evaluator(judge_visits, batch_max=20, exclusive=False),

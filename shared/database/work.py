@@ -21,7 +21,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.bus.envelope import encode
 from shared.bus.headers import pack_headers
-from shared.bus.headers import unpack_headers as unpack_headers  # who reads an outbox finds it here
 from shared.bus.port import Message
 from shared.clock import Clock, real_now
 from shared.database.tables import StandardTables

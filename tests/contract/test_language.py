@@ -11,10 +11,10 @@ from uuid import UUID
 import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka_event  # oracle only
 
+from shared.bus.asyncapi import asyncapi_document, schema_of
 from shared.bus.envelope import EVENT_TYPES, decode, encode, event_type_of
 from shared.bus.port import Message
 from shared.errors import InvalidMessage
-from shared.bus.asyncapi import asyncapi_document, schema_of
 from shared.events.intake import PlaceChanged
 from shared.events.topics import TOPICS
 

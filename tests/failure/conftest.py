@@ -57,6 +57,15 @@ class Stage:
     ground: Ground
     sender: Sender
 
+    async def walk(self, seed: int) -> None:
+        """The whole walk, until nothing moves any more."""
+        walk = make_walk(seed)
+        await self.sender.deliver(walk.registrations)
+        await self.sender.deliver(walk.facts)
+        await self.ground.settle(self.house)
+        await self.sender.deliver(walk.afterwards)
+        await self.ground.settle(self.house)
+
     async def judge(self, reference: EndState) -> Any:
         return await judge(self.ground, self.sender, reference, NOW)
 
@@ -115,8 +124,7 @@ async def reference(template: URL, tmp_path_factory: pytest.TempPathFactory) -> 
     url = await copy_template(template, "failure_reference")
     settings = journey_settings(url, folder, at=NOW)
     async with run_stage(settings, url, folder) as stage:
-        await stage.sender.walk(make_walk(0))
-        await stage.ground.settle(stage.house)
+        await stage.walk(0)
         found = await read_everything(stage.ground, stage.sender, NOW)
     await drop_database(template, "failure_reference")
     return found

@@ -26,7 +26,7 @@ ONLY_ONCE = (
     ("tracing.case", "person_id, disease"),
     ("tracing.contact", "case_id, person_id"),
     ("tracing.visit", "id"),
-    ('quarantine."order"', "person_id, kind"),
+    ("quarantine.quarantine_order", "person_id, kind"),
     ("quarantine.breach", "scan_id, order_id"),
     ("alerts.signal", "record_id, point_kind"),
     ("alerts.alert", "rule_id, area_id"),
@@ -147,5 +147,6 @@ async def judge(ground: Ground, sender: Sender, reference: EndState, at: datetim
     records = await read_log(ground.bus)
     check_repeats_agree(records)
     found = await read_everything(ground, sender, at)
-    assert differences(reference, found) == []
+    other = differences(reference, found)
+    assert other == [], "expected : found\n" + "\n".join(other)
     return records

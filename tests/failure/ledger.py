@@ -16,7 +16,7 @@ import httpx
 
 from tests.eventually import eventually
 from tests.failure.house import House
-from tests.failure.walk import AREAS, PERSONS, PLACES, SOURCES, Request, Walk
+from tests.failure.walk import AREAS, PERSONS, PLACES, SOURCES, Request
 from tests.journey.messages import Acknowledgement
 
 AT_ONCE = 3
@@ -94,9 +94,6 @@ class Sender:
     def headers(self, name: str = "") -> dict[str, str]:
         return {"authorization": f"Bearer {self.keys[name]}"}
 
-    async def walk(self, walk: Walk) -> None:
-        for part in walk.parts():
-            await self.deliver(part)
 
     async def deliver(self, requests: Sequence[Request]) -> None:
         """All of them, in this order as far as several at once have one."""

@@ -87,7 +87,8 @@ class FailingRuntime(Runtime):
 def journaled(service: Service, journal: Journal) -> Service:
     """The service, with every event that a handler has applied written down before the commit."""
     return replace(
-        service, consumers=[_journaled_group(service.name, one, journal) for one in service.consumers]
+        service,
+        consumers=[_journaled_group(service.name, one, journal) for one in service.consumers],
     )
 
 

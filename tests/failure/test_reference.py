@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 
 from tests.failure.conftest import SetStage
-from tests.failure.walk import make_walk
 from tests.journey.end_state import EndState
 
 
@@ -27,8 +26,7 @@ async def test_another_order_and_other_batches_end_in_the_same_state(
     set_stage: SetStage, reference: EndState
 ) -> None:
     stage = await set_stage()
-    await stage.sender.walk(make_walk(1))
-    await stage.ground.settle(stage.house)
+    await stage.walk(1)
     await stage.judge(reference)
     assert stage.sender.ledger.unanswered == 0
     assert stage.sender.ledger.refused == 0

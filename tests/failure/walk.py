@@ -61,20 +61,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """Three parts, each done before the next begins."""
+    """Three parts. What the facts lead to is waited for before anything is corrected: a contact that
+    fell before it was ever judged leaves no trace, and rightly, so the end states would differ."""
 
     registrations: Sequence[Request]
     facts: Sequence[Request]
     afterwards: Sequence[Request]
-
-    def parts(self) -> Iterator[Sequence[Request]]:
-        yield self.registrations
-        yield self.facts
-        yield self.afterwards
-
-    @property
-    def requests(self) -> int:
-        return len(self.registrations) + len(self.facts) + len(self.afterwards)
 
 
 @dataclass(slots=True)
@@ -153,10 +145,10 @@ def _first_rows() -> Rows:
             occurred_at=at(34 + number), reported_at=at(44 + number), place={"code": "clinic"},
         )  # fmt: skip
     for person in (18, 19):
-        rows.add(PHARMACY, "reports", f"purchase {person}", kind="purchase", fever=True,
+        rows.add(PHARMACY, "reports", f"purchase {person}", kind="pharmacy", fever=True,
                  person=PERSONS[person].reference, occurred_at=at(28 + person / 10))  # fmt: skip
     for person in (20, 21):
-        rows.add(SCHOOL, "reports", f"absence {person}", kind="absence", fever=True,
+        rows.add(SCHOOL, "reports", f"absence {person}", kind="school", fever=True,
                  person=PERSONS[person].reference, occurred_at=at(29 + person / 10))  # fmt: skip
     return rows
 
@@ -189,7 +181,7 @@ def _message(number: int) -> Request:
     """An emergency visit with fever, as a hospital system tells it."""
     at_minute = f"2020042916{number:02}"
     lines = (
-        f"MSH|^~\\&||FeverClinic^3401||||{at_minute}||ADT^A04^ADT_A01|visit-{number}|P|2.5.1",
+        f"MSH|^~\\&||FeverClinic^3401|||{at_minute}||ADT^A04^ADT_A01|visit-{number}|P|2.5.1",
         f"EVN||{at_minute}",
         f"PID|1||patient-{number}^^^FeverClinic&3401||~^^^^^^S|||M",
         f"PV1|1|O|||||||||||||||||visit-{number}^^^FeverClinic&3401^VN" + "|" * 25 + at_minute,

@@ -44,9 +44,7 @@ PLACES = (
     Place("market", "market", MONTGOMERY),
     Place("station", "station", MONTGOMERY),
 )
-CLINIC = Source(
-    "urgent care", "fever_clinic", ("BgCtyChldrnUrgntCar", "1231231234"), "urgent care"
-)
+CLINIC = Source("urgent care", "fever_clinic", ("BgCtyChldrnUrgntCar", "1231231234"), "urgent care")
 LABORATORY = Source(
     "laboratory", "laboratory", ("AL.Montgomery.SPHL", "2.16.840.1.114222.4.1.11476"),
     "laboratory", CHICAGO, "test",
@@ -59,9 +57,7 @@ DESK = Source("epidemic desk", "list", default_zone=CHICAGO)
 # They speak by key, and a key is bound to a registered source.
 KEYED = (PHARMACY, SCHOOL, VENUES, STATION, DESK)
 
-ADA = Person(
-    "ada", MONTGOMERY, "Chemware.AL.Stag&2.16.840.1.114222.4.3.3.2.12.2&ISO^PI", "1040970"
-)
+ADA = Person("ada", MONTGOMERY, "Chemware.AL.Stag&2.16.840.1.114222.4.3.3.2.12.2&ISO^PI", "1040970")
 BEN, CAM, DEE, EVE, FAY, GUS = (
     Person(name, MONTGOMERY) for name in ("ben", "cam", "dee", "eve", "fay", "gus")
 )
@@ -97,7 +93,9 @@ def facts(outside_data: Path) -> list[Step]:
         _report("school", SCHOOL, "2010-02-19T09:00:00"),
         _message("visit", visit),
         _visit("gus at the gym", GUS, "gym", "2020-02-13T08:00:00", "2020-02-13T09:00:00"),
-        _visit("ben's morning at the gym", BEN, "gym", "2020-02-13T08:00:00", "2020-02-13T09:00:00"),
+        _visit(
+            "ben's morning at the gym", BEN, "gym", "2020-02-13T08:00:00", "2020-02-13T09:00:00"
+        ),
         _visit("ada's lunch", ADA, "canteen", "2020-02-13T12:00:00", "2020-02-13T13:00:00"),
         _visit("ben's lunch", BEN, "canteen", "2020-02-13T12:10:00", "2020-02-13T12:50:00"),
         _visit("cam's lunch", CAM, "canteen", "2020-02-13T12:30:00", "2020-02-13T13:10:00"),
@@ -113,11 +111,11 @@ def facts(outside_data: Path) -> list[Step]:
     ]
 
 
-async def play(outpost: Outpost, steps: Sequence[Step], *, settling: bool = False) -> None:
-    """One step after the other; `settling`: each is heard and judged before the next."""
-    for step in steps:
+async def play(outpost: Outpost, steps: Sequence[Step], *, settle_every: int = 0) -> None:
+    """One step after the other; with `settle_every`, so many are heard and judged before the next."""
+    for number, step in enumerate(steps, start=1):
         await step.act(outpost)
-        if settling:
+        if settle_every and number % settle_every == 0:
             await outpost.settled()
     await outpost.settled()
 
@@ -167,6 +165,8 @@ async def read_both_ends(outpost: Outpost, *, discard: bool = True) -> BothEnds:
 def _registration(one: Area | Place | Source | Person) -> Step:
     async def act(outpost: Outpost) -> None:
         await register(outpost, one)
+        if isinstance(one, Source) and one in KEYED:
+            await speak_as(outpost, one)
 
     return Step(f"register {one}", act)
 

@@ -23,7 +23,7 @@ TEMPLATE = "journey_template"
 
 async def make_template(server: URL, services: Sequence[Service], settings: Settings) -> None:
     """The template database on this server: roles, schemas, tables, roles of staff."""
-    await execute(server, f'CREATE DATABASE "{TEMPLATE}" TEMPLATE template0 ENCODING \'UTF8\'')
+    await execute(server, f"CREATE DATABASE \"{TEMPLATE}\" TEMPLATE template0 ENCODING 'UTF8'")
     url = server.set(database=TEMPLATE)
     names = [service.name for service in services]
     await bootstrap(url, names, secret=SECRET, embedded_log=True)

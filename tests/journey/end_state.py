@@ -62,16 +62,28 @@ def spell(value: Any) -> str:
 
 
 def differences(left: EndState, right: EndState) -> list[str]:
-    """What one state has and the other has not, one line each; empty when they are the same."""
+    """What one state has and the other has not, one line each; empty when they are the same.
+
+    Only `right` may have more withdrawn records: conclusions that were drawn before everything was
+    known, and were taken back, are the history of that run and not its end.
+    """
     found: list[str] = []
     for part in sorted(left.keys() | right.keys()):
-        ours, theirs = (sorted(map(spell, state.get(part, []))) for state in (left, right))
+        ours = sorted(map(spell, left.get(part, [])))
+        theirs = sorted(map(spell, right.get(part, [])))
+        history = {spell(record) for record in right.get(part, []) if was_withdrawn(record)}
         found.extend(
             f"{part} {ours.count(line)}:{theirs.count(line)} {line}"
             for line in sorted(set(ours) | set(theirs))
             if ours.count(line) != theirs.count(line)
+            and not (line in history and theirs.count(line) > ours.count(line))
         )
     return found
+
+
+def was_withdrawn(record: Record) -> bool:
+    status = record.get("status", record.get("state"))
+    return record.get("standing") is False or status == "withdrawn"
 
 
 async def read_end_state(outpost: Outpost, *, in_full: bool = True) -> EndState:

@@ -118,7 +118,9 @@ class Outpost:
 
 def all_permissions(services: Sequence[Service]) -> list[str]:
     """Every permission that some route asks for: the walks' client may do everything."""
-    routes = (route for service in services for router in service.routers for route in router.routes)
+    routes = (
+        route for service in services for router in service.routers for route in router.routes
+    )
     asked = {
         (route.openapi_extra or {}).get("x-permission")
         for route in routes
@@ -186,7 +188,7 @@ async def kafka_outpost(
     groups: Sequence[Sequence[str]],
 ) -> AsyncIterator[Outpost]:
     """Two processes of every group of services (a group: the names that share a process)."""
-    from shared.bus.kafka import KafkaBus
+    from shared.bus.kafka import KafkaBus, KafkaOptions
 
     key = await issue(url, services)
     async with AsyncExitStack() as stack:
@@ -205,7 +207,7 @@ async def kafka_outpost(
         ground = Ground(services, settings, clock)
         stack.push_async_callback(ground.close)
         await ground.open()
-        bus = KafkaBus(brokers)
+        bus = KafkaBus(KafkaOptions(brokers))
         stack.push_async_callback(bus.stop)
         await bus.start()
         turns = {name: itertools.cycle(found) for name, found in clients.items()}

@@ -37,7 +37,9 @@ def segments(text: str) -> list[list[str]]:
 
 def folder(outside_data: Path, name: str) -> dict[str, bytes]:
     """The files of one collection by name, in name order."""
-    return {path.name: path.read_bytes() for path in sorted((outside_data / "hl7" / name).iterdir())}
+    return {
+        path.name: path.read_bytes() for path in sorted((outside_data / "hl7" / name).iterdir())
+    }
 
 
 def control_id(raw: bytes) -> str:

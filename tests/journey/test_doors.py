@@ -10,12 +10,13 @@ from typing import cast
 import httpx
 import pytest
 import pytest_asyncio
+import yaml
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from sqlalchemy import URL
 
 from services.__main__ import SERVICES
-from shared.credentials import Grant, issue_key
+from shared.credentials import ROLES_FILE, Grant, issue_key
 from shared.front import Front
 from shared.runtime import Runtime
 from tests.journey.conftest import NOW
@@ -86,3 +87,12 @@ async def test_a_key_without_the_permission_is_refused_everywhere(running: Runti
             assert answer.headers["content-type"].startswith(
                 ("application/problem+json", "text/html")
             )
+
+
+def test_roles_grant_only_permissions_that_some_door_asks_for(running: Runtime) -> None:
+    asked = {permission for _, _, permission in doors(running.front)}
+    # Names are shown inside a route that needs less.
+    asked.add("persons.read_names")
+    roles = yaml.safe_load(ROLES_FILE.read_text("utf-8"))
+    granted = {permission for role in roles for permission in role["permissions"]}
+    assert sorted(granted - asked) == []

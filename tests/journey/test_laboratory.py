@@ -67,9 +67,7 @@ def code_of(fields: list[str]) -> str:
 
 def keeping(*codes: str) -> Rows:
     """Of the result rows only those of these analytes; answers to questions stay."""
-    return lambda fields: (
-        fields if code_of(fields) in codes or fields[-1] == "QST" else None
-    )
+    return lambda fields: fields if code_of(fields) in codes or fields[-1] == "QST" else None
 
 
 async def cases_of(outpost: Outpost) -> list[dict[str, Any]]:

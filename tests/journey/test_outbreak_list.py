@@ -109,9 +109,7 @@ def test_reports_dated_before_the_diagnosis_are_warnings(
     walked: Walked, outside_data: Path
 ) -> None:
     early = {
-        line["id"]
-        for line in lines(outside_data, LINE_LIST)
-        if line["dt_report"] < line["dt_diag"]
+        line["id"] for line in lines(outside_data, LINE_LIST) if line["dt_report"] < line["dt_diag"]
     }
     assert len(early) == 7
     rows = json.loads(walked[1].replies[LINE_LIST][0])["rows"]
@@ -128,4 +126,3 @@ async def links_of(outpost: Outpost, told_id: str) -> dict[str, Any]:
     answer = await outpost.read(f"/tracing/persons/{persons[told_id]}/links")
     assert isinstance(answer, dict)
     return answer
-

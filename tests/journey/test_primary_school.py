@@ -1,9 +1,10 @@
-"""Every child of a real primary school tried as the case: SQL and brute force name the same contacts.
+"""Every child of a real primary school tried as the case: SQL and brute force name the same
+contacts.
 
 The file holds 125,773 measurements of two days in a French school: who faced whom, 20 seconds each.
 We read a row as 20 seconds of contact that end at `Time`. Time 0 is placed at midnight of 1 October
-2009 in Paris, the onset on that day: the window of the policy (two days before, ten after) holds both
-days of the file.
+2009 in Paris, the onset on that day: the window of the policy (two days before, ten after) holds
+both days of the file.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from sqlalchemy import URL, text
 
 from services.tracing.domain.exposure import Exposed
 from services.tracing.handlers.case_judgement import assess, find_contacts
+from shared.database.work import Actor
 from shared.events.intake import CaseDeclared, EncounterMeasured
 from tests.oracle import exposure as oracle
 from tests.service.tracing import desk as tell
@@ -83,7 +85,7 @@ async def desk(fresh_database: URL, school: oracle.World) -> AsyncIterator[Desk]
     for start in range(0, len(events), BATCH):
         await made.hear(*events[start : start + BATCH])
     await made.tell(tell.area("Europe/Paris"))
-    async with made.database.work(tell.Actor("test")) as work:
+    async with made.database.work(Actor("test")) as work:
         await work.execute(text("ANALYZE tracing.encounter"))
     yield made
     await made.engine.dispose()

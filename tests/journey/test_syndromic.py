@@ -64,7 +64,9 @@ async def test_refused_files_are_kept(walked: Walked, files: dict[str, bytes]) -
     bodies = [
         (await walked[0].read(f"/intake/messages/{one['message_id']}"))["body"] for one in refused
     ]
-    assert sorted(bodies) == sorted(raw.decode() for name, raw in files.items() if is_ack_file(name))
+    assert sorted(bodies) == sorted(
+        raw.decode() for name, raw in files.items() if is_ack_file(name)
+    )
 
 
 async def test_there_are_exactly_four_encounters_and_the_newest_event_tells_each(
@@ -143,9 +145,9 @@ async def test_any_order_of_arrival_gives_the_same_four_encounters(
     random.Random(seed).shuffle(order)
     await register_senders(outpost)
     replies = (await post_files(outpost, files, order)).replies
-    assert {Acknowledgement.read(replies[name]).code for name in order if not is_ack_file(name)} == {
-        "AA"
-    }
+    assert {
+        Acknowledgement.read(replies[name]).code for name in order if not is_ack_file(name)
+    } == {"AA"}
     assert await read_visits(outpost) == await read_visits(walked[0])
     assert differences(await read_end_state(walked[0]), await read_end_state(outpost)) == []
 
@@ -262,4 +264,3 @@ async def post_and_look(outpost: Outpost, raw: bytes) -> tuple[Acknowledgement, 
 
 def at(*parts: int) -> datetime:
     return datetime(*parts, tzinfo=UTC)  # type: ignore[misc, arg-type]
-

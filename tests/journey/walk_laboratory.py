@@ -32,9 +32,7 @@ MONTGOMERY_LABORATORY = _laboratory(
 )
 SENDERS = (
     MONTGOMERY_LABORATORY,
-    _laboratory(
-        "batch", ("COVID-Test", "2.16.840.1.114222.4.9.1111"), "little rock laboratory"
-    ),
+    _laboratory("batch", ("COVID-Test", "2.16.840.1.114222.4.9.1111"), "little rock laboratory"),
     _laboratory(
         "little rock",
         ("AR.LittleRock.SPHL", "2.16.840.1.114222.4.1.20083"),

@@ -59,5 +59,3 @@ async def persons_of(outpost: Outpost, told_ids: Iterable[str]) -> dict[str, str
 
 def fates(reply: Mapping[str, Any]) -> list[str]:
     return [row["fate"] for row in reply["rows"]]
-
-

@@ -1,9 +1,10 @@
 """Who was exposed to a case, by brute force and by the words of the rule. Imports nothing of ours.
 
-Visits count by overlap at one place, at or over the minimum of its kind; encounters by minutes summed
-in any rolling 24 h; groups by membership; dated links by their date; all inside the infectious
-window. First exposure is the first meeting in the sum that reached the threshold; a contact of
-contact must reach the threshold with the close contact after that moment and before its isolation.
+Visits count by overlap at one place, at or over the minimum of its kind; encounters by minutes
+summed in any rolling 24 h; groups by membership; dated links by their date; all inside the
+infectious window. First exposure is the first meeting in the sum that reached the threshold; a
+contact of contact must reach the threshold with the close contact after that moment and before its
+isolation.
 """
 
 from __future__ import annotations
@@ -196,12 +197,12 @@ def _first_through(through: Mapping[Id, Sequence[Meeting]]) -> dict[Id, Found]:
         for meeting in meetings:
             by_person[meeting.other].append((meeting.start, via, meeting))
     found = {}
-    for person, meetings in by_person.items():
-        first, via, _ = min(meetings, key=lambda item: item[:2])
+    for person, candidates in by_person.items():
+        first, via, _ = min(candidates, key=lambda item: item[:2])
         found[person] = Found(
             via=via,
             first=first,
-            last=max(meeting.end for _, _, meeting in meetings),
-            evidence=frozenset().union(*(m.evidence for _, v, m in meetings if v == via)),
+            last=max(meeting.end for _, _, meeting in candidates),
+            evidence=frozenset().union(*(m.evidence for _, v, m in candidates if v == via)),
         )
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from fastapi import Request
@@ -16,9 +17,9 @@ door = Door("/intake", tag="balance")
 
 
 @door.on("GET", "/balance", permission="balance.read", area_scope="viewer")
-async def get_balance(request: Request) -> dict[str, Any]:
+async def get_balance(request: Request, since: date = date.min) -> dict[str, Any]:
     """received = stored + duplicate + rejected per source, day and door, beside the actual rows."""
-    return await tell_balance(desk_of(request).database, viewer_of(request))
+    return await tell_balance(desk_of(request).database, viewer_of(request), since)
 
 
 @door.on("GET", "/rejections", permission="rejections.read", area_scope="viewer")

@@ -111,6 +111,11 @@ def place_in_time(at: datetime, default_zone: str) -> tuple[datetime, str]:
     return at.astimezone(UTC), ""
 
 
+PLACE_UNKNOWN = FieldProblem(
+    "place",
+    "nobody has registered this place; the row is kept and counts once somebody has",
+    "the code of a registered place",
+)
 CONFLICT = FieldProblem(
     "revision",
     "this id and revision were told before with another content",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from services.intake.repository.balance import read_balance
@@ -9,11 +10,11 @@ from shared.access import Viewer
 from shared.database.work import Database
 
 
-async def tell_balance(database: Database, viewer: Viewer) -> dict[str, Any]:
+async def tell_balance(database: Database, viewer: Viewer, since: date) -> dict[str, Any]:
     """Per source, day and door, within the viewer's areas. `balanced` says that the counts add up
     and that as many rows stand in the tables as were said to be stored or rejected."""
     async with database.read() as session:
-        rows = await read_balance(session, viewer)
+        rows = await read_balance(session, viewer, since)
     lines = [{**row._asdict(), "balanced": _adds_up(row)} for row in rows]
     for line in lines:
         line.pop("area_id")

@@ -30,6 +30,16 @@ from shared.events.intake import PersonChanged
 from shared.ids import new_id
 
 VAULT_COLUMN = "vault.ciphertext"
+ATTEMPTS = 3
+
+
+class _TakenMeanwhile(Exception):
+    """Between our look and our insert a scan made a placeholder for this identifier; the next look
+    sees whose it is."""
+
+    def __init__(self, scheme: str) -> None:
+        super().__init__(scheme)
+        self.scheme = scheme
 
 
 def vault_row(person_id: UUID, field: str) -> str:
@@ -41,9 +51,15 @@ async def register_persons(
 ) -> list[dict[str, Any]]:
     """Register, or complete who was known by a reference only; all or none. `Conflict` when the
     identifiers of one person belong to two."""
-    async with database.work(actor) as work:
-        await work.lock("persons")
-        return [await _register(work, vault, facts) for facts in persons]
+    for attempt in range(ATTEMPTS):
+        try:
+            async with database.work(actor) as work:
+                await work.lock("persons")
+                return [await _register(work, vault, facts) for facts in persons]
+        except _TakenMeanwhile as taken:
+            if attempt == ATTEMPTS - 1:
+                raise _two_persons(taken.scheme) from taken
+    raise AssertionError("the last attempt returns or raises")
 
 
 async def _register(work: Work, vault: Vault, facts: PersonFacts) -> dict[str, Any]:
@@ -78,7 +94,7 @@ async def _register(work: Work, vault: Vault, facts: PersonFacts) -> dict[str, A
         work, [seal_identifier(vault, one, person_id) for one in facts.identifiers], work.now()
     )
     if taken:
-        raise _two_persons(taken[0][0])
+        raise _TakenMeanwhile(taken[0][0])
     await seal_fields(work, vault, person_id, dict(facts.fields))
     work.audit(
         "person_registered",

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 from services.intake.domain.facts import SentinelReport
 from services.intake.domain.hl7.syndromes import SyndromeDocument, find_terms
 from services.intake.domain.references import PersonReference, PlaceReference
-from services.intake.domain.rows import RowRefused
+from services.intake.domain.rows import PLACE_UNKNOWN, RowRefused
 from services.intake.handlers.batches import FLAG_PLACE_UNKNOWN, Batch, Candidate, RowDoor
 from services.intake.handlers.policies import syndromes_at
 from services.intake.tables import report as report_table
@@ -48,6 +48,7 @@ class ReportDoor(RowDoor[SentinelReport]):
             )
         if place is None or not place.registered:
             candidate.flags.append(FLAG_PLACE_UNKNOWN)
+            candidate.answer.warnings += (PLACE_UNKNOWN,)
         fever, is_read = read_fever(fact, loaded)
         reading = loaded.reading if is_read else None
         candidate.columns = {

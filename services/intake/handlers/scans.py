@@ -9,7 +9,7 @@ from uuid import UUID
 from services.intake.domain.checkpoints import CheckpointRule
 from services.intake.domain.facts import Scan
 from services.intake.domain.references import KnownPerson, PersonReference, PlaceReference
-from services.intake.domain.rows import RowRefused
+from services.intake.domain.rows import PLACE_UNKNOWN, RowRefused
 from services.intake.domain.verdicts import CheckpointFacts, Restriction, Verdict, judge_scan
 from services.intake.handlers.batches import FLAG_PLACE_UNKNOWN, Batch, Candidate, RowDoor
 from services.intake.handlers.policies import checkpoint_rule_at, read_checkpoint_rules
@@ -57,6 +57,7 @@ class ScanDoor(RowDoor[Scan]):
             )
         if not place.registered:
             candidate.flags.append(FLAG_PLACE_UNKNOWN)
+            candidate.answer.warnings += (PLACE_UNKNOWN,)
         fever, policy = False, None
         if fact.temperature_c is not None:
             rule = checkpoint_rule_at(

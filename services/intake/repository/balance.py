@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from sqlalchemy import text
@@ -13,21 +14,29 @@ _BALANCE = """
 WITH told AS (
     SELECT source_id, day, door, sum(received) AS received, sum(stored) AS stored,
            sum(duplicate) AS duplicate, sum(rejected) AS rejected
-    FROM intake.tally GROUP BY source_id, day, door
+    FROM intake.tally WHERE day >= :since GROUP BY source_id, day, door
 ), kept AS (
-    SELECT source_id, day, 'scans' AS door, count(*) AS rows FROM intake.scan GROUP BY 1, 2
-    UNION ALL SELECT source_id, day, 'reports', count(*) FROM intake.report GROUP BY 1, 2
-    UNION ALL SELECT source_id, day, 'encounters', count(*) FROM intake.encounter GROUP BY 1, 2
-    UNION ALL SELECT source_id, day, 'memberships', count(*) FROM intake.membership GROUP BY 1, 2
-    UNION ALL SELECT source_id, day, 'results', count(*) FROM intake.result GROUP BY 1, 2
-    UNION ALL SELECT source_id, day, 'case-lists', count(*) FROM intake.declaration GROUP BY 1, 2
-    UNION ALL SELECT source_id, day, 'link-lists', count(*) FROM intake.link GROUP BY 1, 2
+    SELECT source_id, day, 'scans' AS door, count(*) AS rows FROM intake.scan
+    WHERE day >= :since GROUP BY 1, 2
+    UNION ALL SELECT source_id, day, 'reports', count(*) FROM intake.report
+    WHERE day >= :since GROUP BY 1, 2
+    UNION ALL SELECT source_id, day, 'encounters', count(*) FROM intake.encounter
+    WHERE day >= :since GROUP BY 1, 2
+    UNION ALL SELECT source_id, day, 'memberships', count(*) FROM intake.membership
+    WHERE day >= :since GROUP BY 1, 2
+    UNION ALL SELECT source_id, day, 'results', count(*) FROM intake.result
+    WHERE day >= :since GROUP BY 1, 2
+    UNION ALL SELECT source_id, day, 'case-lists', count(*) FROM intake.declaration
+    WHERE day >= :since GROUP BY 1, 2
+    UNION ALL SELECT source_id, day, 'link-lists', count(*) FROM intake.link
+    WHERE day >= :since GROUP BY 1, 2
     UNION ALL SELECT counted_source_id, day, 'hl7v2', count(*) FROM intake.message
-    WHERE state <> 'refused' GROUP BY 1, 2
+    WHERE state <> 'refused' AND day >= :since GROUP BY 1, 2
 ), refused AS (
-    SELECT source_id, day, door, count(*) AS rows FROM intake.rejected_row GROUP BY 1, 2, 3
+    SELECT source_id, day, door, count(*) AS rows FROM intake.rejected_row
+    WHERE day >= :since GROUP BY 1, 2, 3
     UNION ALL SELECT counted_source_id, day, 'hl7v2', count(*) FROM intake.message
-    WHERE state = 'refused' GROUP BY 1, 2
+    WHERE state = 'refused' AND day >= :since GROUP BY 1, 2
 ), named AS (
     SELECT source_id, day, door FROM told
     UNION SELECT source_id, day, door FROM kept
@@ -54,10 +63,11 @@ ORDER BY named.day, source.name NULLS FIRST, named.door
 """
 
 
-async def read_balance(session: ReadSession, viewer: Viewer) -> list[Any]:
+async def read_balance(session: ReadSession, viewer: Viewer, since: date) -> list[Any]:
     """Per source, day and door: what was told, and the rows that are really there."""
     values = {
         "everywhere": EVERYWHERE in viewer.area_ids,
         "area_ids": list(viewer.area_ids),
+        "since": since,
     }
     return list((await session.execute(text(_BALANCE), values)).all())

@@ -29,8 +29,11 @@ class BreachFilters:
 
 @door.on("GET", "/breaches", permission="breaches.read", area_scope="viewer")
 async def breaches(
-    room: RoomOf, viewer: ViewerOf, filters: Annotated[BreachFilters, Depends()],
-    after: UUID | None = None, limit: Limit = 100,
+    room: RoomOf,
+    viewer: ViewerOf,
+    filters: Annotated[BreachFilters, Depends()],
+    after: UUID | None = None,
+    limit: Limit = 100,
 ) -> BreachList:
     """Breaches at places in the viewer's areas, the latest first."""
     async with room.database.read() as session:

@@ -28,15 +28,20 @@ class CheckFilters:
         symptomatic: bool | None = None,
     ) -> None:
         self.values = {
-            "status": status, "person_id": person_id, "order_id": order_id,
+            "status": status,
+            "person_id": person_id,
+            "order_id": order_id,
             "symptomatic": symptomatic,
         }
 
 
 @door.on("GET", "/checks", permission="checks.read", area_scope="viewer")
 async def checks(
-    room: RoomOf, viewer: ViewerOf, filters: Annotated[CheckFilters, Depends()],
-    after: UUID | None = None, limit: Limit = 100,
+    room: RoomOf,
+    viewer: ViewerOf,
+    filters: Annotated[CheckFilters, Depends()],
+    after: UUID | None = None,
+    limit: Limit = 100,
 ) -> CheckList:
     """Check-ins of orders in the viewer's areas, the latest due first."""
     async with room.database.read() as session:
@@ -53,8 +58,11 @@ async def check_in(
     """Record a check-in; the answer is the check-in owed for which it counts."""
     async with room.database.work(Actor(viewer.subject)) as work:
         command = CheckInCommand(
-            order_id=order_id, done_at=body.done_at or work.now(),
-            temperature_c=body.temperature_c, symptoms=body.symptoms, author=viewer.subject,
+            order_id=order_id,
+            done_at=body.done_at or work.now(),
+            temperature_c=body.temperature_c,
+            symptoms=body.symptoms,
+            author=viewer.subject,
         )
         counted = await record_check_in(work, viewer, command)
     return CheckAnswer.of(counted)

@@ -36,14 +36,20 @@ class OrderFilters:
         kind: Literal["quarantine", "isolation"] | None = None,
     ) -> None:
         self.values = {
-            "area_id": area_id, "status": status, "person_id": person_id, "kind": kind,
+            "area_id": area_id,
+            "status": status,
+            "person_id": person_id,
+            "kind": kind,
         }
 
 
 @door.on("GET", "/orders", permission="orders.read", area_scope="viewer")
 async def orders(
-    room: RoomOf, viewer: ViewerOf, filters: Annotated[OrderFilters, Depends()],
-    after: UUID | None = None, limit: Limit = 100,
+    room: RoomOf,
+    viewer: ViewerOf,
+    filters: Annotated[OrderFilters, Depends()],
+    after: UUID | None = None,
+    limit: Limit = 100,
 ) -> OrderList:
     """Orders in the viewer's areas, in the order in which they were first made."""
     async with room.database.read() as session:
@@ -68,16 +74,17 @@ async def order(room: RoomOf, viewer: ViewerOf, order_id: UUID) -> OrderDetail:
         records = [order_id, *(one.id for one in found), *(one.id for one in owed)]
         trail = await audit_trail(work, records)
         work.audit(
-            "order_looked_at", "order", order_id, version=row.version,
+            "order_looked_at",
+            "order",
+            order_id,
+            version=row.version,
             details=AuditDetails(area_id=row.area_id),
         )
     return OrderDetail.told(order_of(row), row=row, breaches=found, checks=owed, audit=trail)
 
 
 @door.on("POST", "/orders/{order_id}/places", permission="orders.write", area_scope="viewer")
-async def allow(
-    room: RoomOf, viewer: ViewerOf, order_id: UUID, body: PlaceAllowed
-) -> OrderAnswer:
+async def allow(room: RoomOf, viewer: ViewerOf, order_id: UUID, body: PlaceAllowed) -> OrderAnswer:
     """Allow the order's person to be at a place; scans there are no breach, nor were they."""
     async with room.database.work(Actor(viewer.subject)) as work:
         changed = await allow_place(

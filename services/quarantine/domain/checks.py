@@ -57,9 +57,7 @@ def check_id(order_id: UUID, due_at: datetime) -> UUID:
     return derived_id("check", order_id, due_at.astimezone(UTC).isoformat())
 
 
-def is_symptomatic(
-    terms: Terms, *, symptoms: Sequence[str], temperature_c: float | None
-) -> bool:
+def is_symptomatic(terms: Terms, *, symptoms: Sequence[str], temperature_c: float | None) -> bool:
     """Any symptom, or a temperature (°C) at or over the policy's fever."""
     return bool(symptoms) or (temperature_c is not None and temperature_c >= terms.fever_c)
 
@@ -67,8 +65,13 @@ def is_symptomatic(
 def new_check(order: Order, due_at: datetime) -> Check:
     """A check as it is when it falls due."""
     return Check(
-        id=check_id(order.id, due_at), version=0, order_id=order.id, person_id=order.person_id,
-        due_at=due_at, deadline_at=due_at + _grace(order), status="owed",
+        id=check_id(order.id, due_at),
+        version=0,
+        order_id=order.id,
+        person_id=order.person_id,
+        due_at=due_at,
+        deadline_at=due_at + _grace(order),
+        status="owed",
     )
 
 
@@ -131,9 +134,7 @@ def _newly_due(order: Order, *, now: datetime) -> list[datetime]:
     return found
 
 
-def _settle(
-    order: Order, check: Check, check_ins: Sequence[CheckIn], *, now: datetime
-) -> Check:
+def _settle(order: Order, check: Check, check_ins: Sequence[CheckIn], *, now: datetime) -> Check:
     own = [one for one in check_ins if one.check_id == check.id]
     done_at = min((one.done_at for one in own), default=None)
     symptomatic = any(one.symptomatic for one in own)

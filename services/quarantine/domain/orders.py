@@ -109,7 +109,9 @@ class Rulebook:
     def terms(self, measure: str) -> Terms:
         document = self.document
         return Terms(
-            rule=document.measure(measure), zone=self.zone, fever_c=document.fever_c,
+            rule=document.measure(measure),
+            zone=self.zone,
+            fever_c=document.fever_c,
             policy=self.name,
         )
 
@@ -127,8 +129,13 @@ def support_of_contact(contact: ContactFact, rulebook: Rulebook) -> Support | No
     if until_at <= from_at:
         return None
     return Support(
-        kind="contact", id=contact.id, degree=contact.degree, from_at=from_at, until_at=until_at,
-        terms=rulebook.terms(rule.measure), area_id=contact.case.area_id,
+        kind="contact",
+        id=contact.id,
+        degree=contact.degree,
+        from_at=from_at,
+        until_at=until_at,
+        terms=rulebook.terms(rule.measure),
+        area_id=contact.case.area_id,
         cause_id=contact.event_id,
     )
 
@@ -139,9 +146,14 @@ def support_of_case(case: CaseFact, rulebook: Rulebook) -> Support | None:
     if not case.standing or case.classification not in rule.classifications:
         return None
     return Support(
-        kind="case", id=case.id, degree=case.classification, from_at=case.reported_at,
+        kind="case",
+        id=case.id,
+        degree=case.classification,
+        from_at=case.reported_at,
         until_at=end_after_days_at(case.reported_at, days=rule.days, zone=rulebook.zone),
-        terms=rulebook.terms(rule.measure), area_id=case.area_id, cause_id=case.event_id,
+        terms=rulebook.terms(rule.measure),
+        area_id=case.area_id,
+        cause_id=case.event_id,
     )
 
 
@@ -162,7 +174,10 @@ def episodes_of(supports: Sequence[Support]) -> list[list[Support]]:
 
 
 def content_of(
-    episode: Sequence[Support], *, residence_area_id: str | None, now: datetime,
+    episode: Sequence[Support],
+    *,
+    residence_area_id: str | None,
+    now: datetime,
     stored: OrderContent | None,
 ) -> OrderContent:
     """From the earliest to the latest, under the strictest measure.
@@ -193,8 +208,12 @@ def content_of(
 
 
 def decide_orders(
-    supports: Sequence[Support], stored: Sequence[Order], *, residence_area_id: str | None,
-    lost: dict[UUID, UUID], now: datetime,
+    supports: Sequence[Support],
+    stored: Sequence[Order],
+    *,
+    residence_area_id: str | None,
+    lost: dict[UUID, UUID],
+    now: datetime,
 ) -> list[Decision]:
     """The difference between the orders of one person and kind as they are and as they should be.
 
@@ -210,7 +229,9 @@ def decide_orders(
         ids = {support.id for support in episode}
         match = next((order for order in waiting if ids & order.support_ids), None)
         content = content_of(
-            episode, residence_area_id=residence_area_id, now=now,
+            episode,
+            residence_area_id=residence_area_id,
+            now=now,
             stored=match.content if match else None,
         )
         if content.status == "open" and has_open:

@@ -65,7 +65,10 @@ async def judge_breaches(work: Work, keys: Sequence[str]) -> None:
 
 
 def _breach_of(
-    person_id: UUID, scan: ScanFact, judgement: Judgement, before: Breach | None,
+    person_id: UUID,
+    scan: ScanFact,
+    judgement: Judgement,
+    before: Breach | None,
     orders: Sequence[Order],
 ) -> Breach | None:
     """The breach as it should stand; None when there is none and never was."""
@@ -74,17 +77,22 @@ def _breach_of(
         return None
     if order is not None:
         after = Breach(
-            id=breach_id(person_id, scan.id), version=before.version if before else 0,
-            person_id=person_id, order_id=order.id, scan_id=scan.id, scan_version=scan.version,
-            place_id=scan.place_id, area_id=scan.area_id or order.content.area_id,
-            occurred_at=scan.occurred_at, standing=True, reason=judgement.reason,
+            id=breach_id(person_id, scan.id),
+            version=before.version if before else 0,
+            person_id=person_id,
+            order_id=order.id,
+            scan_id=scan.id,
+            scan_version=scan.version,
+            place_id=scan.place_id,
+            area_id=scan.area_id or order.content.area_id,
+            occurred_at=scan.occurred_at,
+            standing=True,
+            reason=judgement.reason,
             cause_id=before.cause_id if before else None,
         )
     else:
         assert before is not None  # one of the two is there, see above
-        after = replace(
-            before, standing=False, reason=judgement.reason, scan_version=scan.version
-        )
+        after = replace(before, standing=False, reason=judgement.reason, scan_version=scan.version)
     if before is not None and replace(before, scan_version=scan.version) == after:
         # A correction without effect: remembered, so that it is not named as a later cause.
         return after
@@ -126,7 +134,9 @@ def _announce(work: Work, breach: Breach, orders: Sequence[Order]) -> None:
     )
     work.announce(event)
     details = AuditDetails(
-        area_id=breach.area_id, reason=breach.reason, cause_id=breach.cause_id,
+        area_id=breach.area_id,
+        reason=breach.reason,
+        cause_id=breach.cause_id,
         policy=order.content.terms.policy if order else None,
     )
     action = "breach_found" if breach.standing else "breach_withdrawn"

@@ -111,9 +111,14 @@ async def hear_scans(work: Work, events: Sequence[ScanRecorded]) -> None:
         return
     scans = [
         ScanFact(
-            id=event.record_id, version=event.record_version, person_id=event.person_id,
-            place_id=event.place_id, place_kind=event.place_kind, area_id=event.place_area_id,
-            occurred_at=event.occurred_at, permitted=event.permit is not None,
+            id=event.record_id,
+            version=event.record_version,
+            person_id=event.person_id,
+            place_id=event.place_id,
+            place_kind=event.place_kind,
+            area_id=event.place_area_id,
+            occurred_at=event.occurred_at,
+            permitted=event.permit is not None,
             recorded=event.status == "recorded",
         )
         for event in told
@@ -129,9 +134,7 @@ async def hear_areas(work: Work, events: Sequence[AreaChanged]) -> None:
 
 async def hear_policies(work: Work, events: Sequence[PolicyChanged]) -> None:
     """Our own documents came or changed: who has or had their disease is due."""
-    own = [
-        event for event in events if event.owner == work.service and event.kind == MEASURES.name
-    ]
+    own = [event for event in events if event.owner == work.service and event.kind == MEASURES.name]
     work.due("policy", (event.disease or ANY_DISEASE for event in own))
 
 

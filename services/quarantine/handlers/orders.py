@@ -68,7 +68,9 @@ def _decide(
         decisions = decide_orders(
             [support for support in supports if support.kind == SUPPORT_KINDS[kind]],
             [order for order in stored if order.kind == kind],
-            residence_area_id=person.residence_area_id, lost=lost, now=work.now(),
+            residence_area_id=person.residence_area_id,
+            lost=lost,
+            now=work.now(),
         )
         for decision in decisions:
             order = _order_of(person.person_id, kind, decision, now=work.now())
@@ -83,11 +85,19 @@ def _order_of(person_id: UUID, kind: OrderKind, decision: Decision, *, now: date
     before = decision.stored
     if before is None:
         return Order(
-            id=new_id(), version=1, person_id=person_id, kind=kind, content=decision.content,
-            support_ids=own, allowed_place_ids=(), checks_after_at=now,
+            id=new_id(),
+            version=1,
+            person_id=person_id,
+            kind=kind,
+            content=decision.content,
+            support_ids=own,
+            allowed_place_ids=(),
+            checks_after_at=now,
         )
     return replace(
-        before, version=before.version + 1, content=decision.content,
+        before,
+        version=before.version + 1,
+        content=decision.content,
         support_ids=before.support_ids | own,
         checks_after_at=now if decision.opens else before.checks_after_at,
     )
@@ -111,7 +121,10 @@ def announce_order(work: Work, order: Order, *, cause_id: UUID | None) -> None:
         allowed_place_ids=order.allowed_place_ids,
         supports=tuple(
             ToldSupport(
-                kind=line.kind, id=line.id, degree=line.degree, from_at=line.from_at,
+                kind=line.kind,
+                id=line.id,
+                degree=line.degree,
+                from_at=line.from_at,
                 until_at=line.until_at,
             )
             for line in content.supports
@@ -130,7 +143,9 @@ def _record(work: Work, order: Order, decision: Decision) -> None:
         action = "order_changed"
     content = decision.content
     details = AuditDetails(
-        area_id=content.area_id, reason=content.reason, policy=content.terms.policy,
+        area_id=content.area_id,
+        reason=content.reason,
+        policy=content.terms.policy,
         cause_id=decision.cause_id,
     )
     work.audit(action, "order", order.id, version=order.version, details=details)
@@ -142,9 +157,7 @@ def _watch_end(work: Work, person_id: UUID, orders: Iterable[Order]) -> None:
         work.timer("order_end", str(person_id), min(ends))
 
 
-async def _find_supports(
-    work: Work, facts: dict[UUID, PersonFacts]
-) -> dict[UUID, list[Support]]:
+async def _find_supports(work: Work, facts: dict[UUID, PersonFacts]) -> dict[UUID, list[Support]]:
     book = PolicyBook(work)
     zones = await load_zones(work, _areas_of(facts.values()))
     found: dict[UUID, list[Support]] = {}
@@ -168,7 +181,11 @@ async def _find_supports(
 
 
 async def _rulebook(
-    work: Work, book: PolicyBook, zones: dict[str, str], *, case: CaseFact,
+    work: Work,
+    book: PolicyBook,
+    zones: dict[str, str],
+    *,
+    case: CaseFact,
     residence: str | None,
 ) -> Rulebook | None:
     """The policy at the report of the case, in the area of the order. Without one nothing can be
@@ -176,9 +193,7 @@ async def _rulebook(
     area_id = residence or case.area_id
     policy = await book.measures(at=case.reported_at, disease=case.disease, area_id=area_id)
     if policy is None:
-        details = AuditDetails(
-            area_id=area_id, reason="no_policy_in_force", cause_id=case.event_id
-        )
+        details = AuditDetails(area_id=area_id, reason="no_policy_in_force", cause_id=case.event_id)
         work.audit("order_undecided", "case", case.id, version=case.version, details=details)
         return None
     return Rulebook(policy.document, policy.name, zones.get(area_id) if area_id else None)

@@ -35,9 +35,7 @@ async def load_check_ins(reader: Reader, order_ids: Sequence[UUID]) -> dict[UUID
 
 async def save_checks(work: Work, checks: Sequence[Check]) -> None:
     """Write these versions."""
-    rows = [
-        {column.name: getattr(one, column.name) for column in check.columns} for one in checks
-    ]
+    rows = [{column.name: getattr(one, column.name) for column in check.columns} for one in checks]
     statement = insert(check)
     if rows:
         await work.execute(
@@ -90,5 +88,3 @@ async def audit_trail(reader: Reader, record_ids: Sequence[UUID]) -> Sequence[Ro
     wanted = [str(one) for one in record_ids]
     statement = select(audit).where(audit.c.record_id.in_(wanted)).order_by(audit.c.id)
     return (await reader.execute(statement)).all()
-
-

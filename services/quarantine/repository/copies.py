@@ -66,9 +66,9 @@ async def load_persons(reader: Reader, person_ids: Sequence[UUID]) -> dict[UUID,
     cases = select(case_copy).where(case_copy.c.person_id.in_(person_ids))
     for row in await reader.execute(cases):
         facts[row.person_id].cases.append(CaseFact(**row._mapping))
-    contacts = (await reader.execute(
-        select(contact_copy).where(contact_copy.c.person_id.in_(person_ids))
-    )).all()
+    contacts = (
+        await reader.execute(select(contact_copy).where(contact_copy.c.person_id.in_(person_ids)))
+    ).all()
     wanted = {row.case_id for row in contacts}
     known = {
         row.id: CaseFact(**row._mapping)
@@ -114,9 +114,7 @@ async def persons_in_areas(reader: Reader, area_ids: Sequence[str]) -> list[UUID
     case_ids = select(case.id).where(case.area_id.in_(area_ids))
     return await _persons(
         reader,
-        select(case.person_id).where(
-            case.area_id.in_(area_ids) | case.person_id.in_(resident)
-        ),
+        select(case.person_id).where(case.area_id.in_(area_ids) | case.person_id.in_(resident)),
         select(contact.person_id).where(
             contact.case_id.in_(case_ids) | contact.person_id.in_(resident)
         ),

@@ -108,20 +108,31 @@ def order_of(row: Row[Any]) -> Order:
     """The domain's order from a row."""
     supports = tuple(
         SupportLine(
-            kind=line["kind"], id=UUID(line["id"]), degree=line["degree"],
+            kind=line["kind"],
+            id=UUID(line["id"]),
+            degree=line["degree"],
             from_at=datetime.fromisoformat(line["from_at"]),
             until_at=datetime.fromisoformat(line["until_at"]),
         )
         for line in row.supports
     )
     content = OrderContent(
-        status=row.status, from_at=row.from_at, until_at=row.until_at,
-        terms=Terms.model_validate(row.terms), area_id=row.area_id, supports=supports,
+        status=row.status,
+        from_at=row.from_at,
+        until_at=row.until_at,
+        terms=Terms.model_validate(row.terms),
+        area_id=row.area_id,
+        supports=supports,
         reason=row.reason,
     )
     return Order(
-        id=row.id, version=row.version, person_id=row.person_id, kind=row.kind, content=content,
-        support_ids=frozenset(row.support_ids), allowed_place_ids=tuple(row.allowed_place_ids),
+        id=row.id,
+        version=row.version,
+        person_id=row.person_id,
+        kind=row.kind,
+        content=content,
+        support_ids=frozenset(row.support_ids),
+        allowed_place_ids=tuple(row.allowed_place_ids),
         checks_after_at=row.checks_after_at,
     )
 

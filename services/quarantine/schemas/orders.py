@@ -65,7 +65,10 @@ def order_fields(order: Order) -> dict[str, Any]:
         "allowed_place_ids": order.allowed_place_ids,
         "supports": [
             SupportAnswer(
-                kind=line.kind, id=line.id, degree=line.degree, from_at=line.from_at,
+                kind=line.kind,
+                id=line.id,
+                degree=line.degree,
+                from_at=line.from_at,
                 until_at=line.until_at,
             )
             for line in content.supports
@@ -104,8 +107,13 @@ class OrderDetail(OrderAnswer):
 
     @classmethod
     def told(
-        cls, order: Order, *, row: Row[Any], breaches: Sequence[Row[Any]],
-        checks: Sequence[Row[Any]], audit: Sequence[Row[Any]],
+        cls,
+        order: Order,
+        *,
+        row: Row[Any],
+        breaches: Sequence[Row[Any]],
+        checks: Sequence[Row[Any]],
+        audit: Sequence[Row[Any]],
     ) -> Self:
         """The whole answer."""
         return cls(

@@ -32,7 +32,10 @@ order = Table(
     Index(None, "person_id"),
     Index(None, "area_id"),
     Index(
-        "uq_quarantine_order_open", "person_id", "kind", unique=True,
+        "uq_quarantine_order_open",
+        "person_id",
+        "kind",
+        unique=True,
         postgresql_where=text("status = 'open'"),
     ),
 )

@@ -73,9 +73,7 @@ async def get_case(case_id: UUID, room: Here, viewer: Who) -> CaseWithActs:
             raise ABSENT
         acts = await pages.list_acts(session, found)
         counts = await pages.count_contacts(session, case_id)
-    return CaseWithActs(
-        **show_case(found), acts=[ActShown(**act) for act in acts], contacts=counts
-    )
+    return CaseWithActs(**show_case(found), acts=[ActShown(**act) for act in acts], contacts=counts)
 
 
 @door.on("GET", "/cases/{case_id}/contacts", permission="cases.read", area_scope="viewer")
@@ -108,9 +106,7 @@ async def get_contacts(
     "POST", "/cases/{case_id}/discard", permission="cases.write", area_scope="viewer",
     status_code=202,
 )  # fmt: skip
-async def discard_case(
-    case_id: UUID, body: DecideRequest, room: Here, viewer: Who
-) -> CaseAccepted:
+async def discard_case(case_id: UUID, body: DecideRequest, room: Here, viewer: Who) -> CaseAccepted:
     """This was no case: it falls, with its contacts and everything that rests on them."""
     async with room.database.work(Actor(viewer.subject)) as work:
         await decide_case(work, viewer, case_id, action="discard", reason=body.reason)

@@ -91,8 +91,8 @@ def assess_case(
     if not basis:
         return None
     last = max(verdicts, key=lambda verdict: (verdict.at, verdict.id), default=None)
-    discarded = last is not None and last.action == "discard"
-    stands = bool(standing) and not discarded
+    discard = last if last is not None and last.action == "discard" else None
+    stands = bool(standing) and discard is None
     strongest = max((item.classification for item in basis), key=STRENGTH.__getitem__)
     return CaseAssessment(
         classification=strongest if stands else "discarded",
@@ -105,8 +105,8 @@ def assess_case(
             default=None,
         ),
         diagnosed_date=_earliest([item.diagnosed_date for item in basis]),
-        reason=_reason(basis, stands=stands, discarded_by=last.author if discarded and last else ""),
-        cause_id=None if stands else _cause(evidence, last if discarded else None),
+        reason=_reason(basis, stands=stands, discarded_by=discard.author if discard else ""),
+        cause_id=None if stands else _cause(evidence, discard),
         evidence=tuple(basis),
         exercise=all(item.exercise for item in basis),
     )

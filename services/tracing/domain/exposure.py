@@ -1,30 +1,33 @@
-"""The rule of exposure, in words. The SQL (`repository/exposures.py`) and the brute force in the tests
-both follow this text; the fast engine to come must give the same rows.
+"""The rule of exposure, in words. The SQL (`repository/exposures.py`) and the brute force in the
+tests both follow this text; the fast engine to come must give the same rows.
 
-A *source* is a person and a time [from, until): a case in its infectious window, or a close contact from
-its first exposure until its isolation. Another person is *exposed* to a source by meetings that count:
+A *source* is a person and a time [from, until): a case in its infectious window, or a close contact
+from its first exposure until its isolation. Another person is *exposed* to a source by meetings
+that count:
 
-1. **Visit.** The source's visit is cut to [from, until); its overlap with a visit of the other person at
-   the same place counts when it is longer than zero and at or over the minimum of that kind of place.
-   Each pair of visits is judged alone; overlaps are not added up. Nobody seen to leave stays for the
-   policy's dwell at that kind of place. Visits that only touch, and stays of no length, do not overlap.
-2. **Membership.** The same with two memberships of one group and the minimum of its kind; a membership
-   without an end lasts for ever. A kind that the policy does not let count exposes nobody.
-3. **Encounter.** An encounter of the two belongs to the source when it begins in [from, until), and then
-   counts whole, even if it lasts longer. Take any encounter and all those of the pair that began in the
-   24 hours up to its own beginning (exactly 24 hours earlier is still in): if their durations add up to the
-   policy's minutes, all of them count. Durations are added as measured.
+1. **Visit.** The source's visit is cut to [from, until); its overlap with a visit of the other
+   person at the same place counts when it is longer than zero and at or over the minimum of that
+   kind of place. Each pair of visits is judged alone; overlaps are not added up. Nobody seen to
+   leave stays for the policy's dwell at that kind of place. Visits that only touch, and stays of no
+   length, do not overlap.
+2. **Membership.** The same with two memberships of one group and the minimum of its kind; a
+   membership without an end lasts for ever. A kind that the policy does not let count exposes
+   nobody.
+3. **Encounter.** An encounter of the two belongs to the source when it begins in [from, until), and
+   then counts whole, even if it lasts longer. Take any encounter and all those of the pair that
+   began in the 24 hours up to its own beginning (exactly 24 hours earlier is still in): if their
+   durations add up to the policy's minutes, all of them count. Durations are added as measured.
 4. **Link.** A dated link of the same disease from the source to the other counts if its date is in
    [from, until). An undated link exposes nobody; it is only an edge of the chain.
 
-*First exposure* is the beginning of the first meeting that counts (for encounters: of the first one in the
-sum, not of the one that filled it); *last exposure* the end of the last.
+*First exposure* is the beginning of the first meeting that counts (for encounters: of the first one
+in the sum, not of the one that filled it); *last exposure* the end of the last.
 
-A *close contact* is exposed to the case in its infectious window; the case is not its own contact. A
-*contact of contact* is exposed to a close contact from (inclusive) the latter's first exposure until
-(exclusive) its isolation or the end of the window, and is neither the case nor one of its close
-contacts. Exposed through several close contacts, the one that exposed first (then the smaller id) is named,
-with its reasons and evidence; first and last exposure are over all of them.
+A *close contact* is exposed to the case in its infectious window; the case is not its own contact.
+A *contact of contact* is exposed to a close contact from (inclusive) the latter's first exposure
+until (exclusive) its isolation or the end of the window, and is neither the case nor one of its
+close contacts. Exposed through several close contacts, the one that exposed first (then the smaller
+id) is named, with its reasons and evidence; first and last exposure are over all of them.
 """
 
 from __future__ import annotations
@@ -54,7 +57,8 @@ class StayRule:
 
 @dataclass(frozen=True, slots=True)
 class ExposureRule:
-    """The figures of the rule. Kinds not named fall under `other_*`; None lets no such group count."""
+    """The figures of the rule. Kinds not named fall under `other_*`; None lets no such group
+    count."""
 
     place_kinds: Mapping[str, StayRule]
     other_places: StayRule

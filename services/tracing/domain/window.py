@@ -1,9 +1,9 @@
 """When a case could infect others, and until when a close contact could.
 
-Sources of the rule: Chinese protocol for the prevention and control of COVID-19, 8th edition (2021),
-annex on close contacts: exposure counts from two days before onset, for a person without symptoms from
-two days before the specimen; a contact of a contact is one of the close contact between its first
-exposure and its isolation. The figures are policy.
+Sources of the rule: Chinese protocol for the prevention and control of COVID-19, 8th edition
+(2021), annex on close contacts: exposure counts from two days before onset, for a person without
+symptoms from two days before the specimen; a contact of a contact is one of the close contact
+between its first exposure and its isolation. The figures are policy.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class WindowRule:
 
 @dataclass(frozen=True, slots=True)
 class InfectiousWindow:
-    """From (inclusive) to until (exclusive), counted in whole days from `day`, which is a `basis` date."""
+    """From (inclusive) to until (exclusive), counted in whole days from `day`, which is a `basis`
+    date."""
 
     from_at: datetime
     until_at: datetime
@@ -51,7 +52,8 @@ class Isolation:
 def infectious_window(
     case: CaseAssessment, rule: WindowRule, zone: ZoneInfo
 ) -> InfectiousWindow | None:
-    """`days_before` whole days before the onset day, the day itself, `days_after` whole days after it.
+    """`days_before` whole days before the onset day, the day itself, `days_after` whole days after
+    it.
 
     Days are days in `zone`, the zone of the case's area. Without an onset the first known fallback
     counts instead and is named; None when the policy allows none that is known.

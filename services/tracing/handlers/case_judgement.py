@@ -1,7 +1,7 @@
 """The evaluator of a case: what all committed facts make of it and of everybody around it.
 
-It writes only the difference to what is stored. Whenever it wrote anything it asks to be run again: a
-fact that was stored meanwhile may have looked for this case before our writing could be seen. The
+It writes only the difference to what is stored. Whenever it wrote anything it asks to be run again:
+a fact that was stored meanwhile may have looked for this case before our writing could be seen. The
 second run starts after the commit, sees that fact, and ends the circle when nothing changes.
 """
 
@@ -95,7 +95,7 @@ async def _judge(work: Work, key: str, *, person_id: UUID, disease: str) -> None
     else:
         watching = await unflag(work, case_id)
     told = await write_contacts(work, facts, contacts)
-    if False:
+    if changed or told or watching:
         work.due("case", [key])
 
 

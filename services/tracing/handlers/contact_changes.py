@@ -54,7 +54,7 @@ class CaseFacts:
 
 
 async def write_contacts(work: Work, case: CaseFacts, wanted: Mapping[UUID, Contact]) -> bool:
-    """Save, announce and audit every contact that is new, changed or gone; True if there was one."""
+    """Save, announce and audit contacts that are new, changed or gone; True if there was one."""
     stored = await stored_digests(work, case.id)
     rows: list[dict[str, Any]] = []
     for person_id in sorted(wanted):

@@ -55,8 +55,8 @@ async def isolations_of(
 ) -> dict[UUID, list[Isolation]]:
     """When these persons were apart: orders on them as close contacts, and their own cases.
 
-    An order counts from its own `from_at`, which rests on the case's report and not on our contact's
-    second degree: so what we say here never comes back to change itself.
+    An order counts from its own `from_at`, which rests on the case's report and not on our
+    contact's second degree: so what we say here never comes back to change itself.
     """
     apart: dict[UUID, list[Isolation]] = {}
     case, order = decisions.case, facts.order

@@ -38,16 +38,15 @@ async def evidence_of(reader: Reader, person_id: UUID, disease: str) -> list[Cas
 
     A declaration that says "discarded" is no evidence of the disease, and no discard either.
     """
-    found: list[CaseEvidence] = []
     result, declaration, opening = facts.result, facts.declaration, facts.opening
-    for row in await reader.execute(_of(result, person_id, disease, result.c.outcome == "positive")):
-        found.append(_of_result(row))
+    positive = _of(result, person_id, disease, result.c.outcome == "positive")
     declared = _of(declaration, person_id, disease, declaration.c.classification != "discarded")
-    for row in await reader.execute(declared):
-        found.append(_of_declaration(row))
-    for row in await reader.execute(_of(opening, person_id, disease)):
-        found.append(_of_opening(row))
-    return found
+    opened = _of(opening, person_id, disease)
+    return [
+        *map(_of_result, await reader.execute(positive)),
+        *map(_of_declaration, await reader.execute(declared)),
+        *map(_of_opening, await reader.execute(opened)),
+    ]
 
 
 def _of(table: Table, person_id: UUID, disease: str, *more: ColumnElement[bool]) -> Any:
@@ -153,8 +152,8 @@ async def last_word_on(
         ("declaration", facts.declaration),
     )
     for kind, table in kinds:
-        for row in await reader.execute(_of(table, person_id, disease)):
-            found.append((row.recorded_at, kind, row.id, row.version))
+        rows = await reader.execute(_of(table, person_id, disease))
+        found += [(row.recorded_at, kind, row.id, row.version) for row in rows]
     return max(found)[1:] if found else None
 
 

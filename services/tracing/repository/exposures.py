@@ -53,7 +53,9 @@ SOURCES = """
         CROSS JOIN LATERAL (
             SELECT greatest(visit.arrived_at, source.from_at) AS from_at,
                 least(
-                    COALESCE(visit.left_at, visit.arrived_at + make_interval(secs => dwell.seconds)),
+                    COALESCE(
+                        visit.left_at, visit.arrived_at + make_interval(secs => dwell.seconds)
+                    ),
                     source.until_at
                 ) AS until_at
         ) AS stay
@@ -120,9 +122,9 @@ MET_IN_GROUP = """
     )
 """
 
-# `day_seconds` adds up the 24 hours up to each encounter; one that fills the sum makes every member of
-# its sum count, which the second window says looking forwards. A pair that never spent enough time
-# together cannot reach the sum and is dropped before the sorting.
+# `day_seconds` adds up the 24 hours up to each encounter; one that fills the sum makes every member
+# of its sum count, which the second window says looking forwards. A pair that never spent enough
+# time together cannot reach the sum and is dropped before the sorting.
 ENCOUNTERED = """
     near AS MATERIALIZED (
         SELECT source.person_id AS source_id, encounter.other_person_id AS other_id,
@@ -232,7 +234,7 @@ def source_parameters(sources: Sequence[Source], rule: ExposureRule) -> dict[str
 
 
 async def exposures(reader: Reader, question: ExposureQuestion) -> list[Exposed]:
-    """Everybody who was exposed, by person id, each with the reasons and evidence of the first source."""
+    """Everybody who was exposed, each with the reasons and evidence of the first source."""
     rule = question.rule
     if not question.sources:
         return []

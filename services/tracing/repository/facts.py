@@ -30,8 +30,8 @@ REPLACED = "replaced_"
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """`changed`: the rows that are new or newer. `replaced`: the old values of those that were revised,
-    by the name of their column."""
+    """`changed`: the rows that are new or newer. `replaced`: the old values of those that were
+    revised, by the name of their column."""
 
     changed: int
     replaced: tuple[Mapping[str, Any], ...]
@@ -40,8 +40,8 @@ class Stored:
 async def store_newer(work: Work, table: Table, rows: Sequence[Mapping[str, Any]]) -> Stored:
     """Insert these, or overwrite an older version, in one statement however many they are.
 
-    Rows name every column but the `replaced_*` ones, which the statement fills itself from the row it
-    overwrites: only there is the old value certain while others write too.
+    Rows name every column but the `replaced_*` ones, which the statement fills itself from the row
+    it overwrites: only there is the old value certain while others write too.
     """
     key = next(iter(table.primary_key.columns))
     newest: dict[Any, Mapping[str, Any]] = {}
@@ -83,12 +83,13 @@ def _upsert(table: Table, names: tuple[str, ...]) -> Executable:
         names, select(*[_parsed(table.c[name], incoming.c[name]) for name in names])
     )
     remembered = _remembered(table)
+    returned: list[ColumnElement[Any]] = [table.c[name] for name in remembered]
     return statement.on_conflict_do_update(
         index_elements=[key],
         set_={name: statement.excluded[name] for name in names if name != key.name}
         | {name: table.c[name.removeprefix(REPLACED)] for name in remembered},
         where=table.c.version < statement.excluded.version,
-    ).returning(*([table.c[name] for name in remembered] or [literal_column("1")]))
+    ).returning(*(returned or [literal_column("1")]))
 
 
 def _parameter(target: Column[Any]) -> ColumnElement[Any]:

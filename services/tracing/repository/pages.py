@@ -177,9 +177,7 @@ def _sees_link(viewer: Viewer) -> ColumnElement[bool]:
     ill = select(case.c.id).where(
         and_(
             case.c.disease == link.c.disease,
-            or_(
-                case.c.person_id == link.c.person_id, case.c.person_id == link.c.other_person_id
-            ),
+            or_(case.c.person_id == link.c.person_id, case.c.person_id == link.c.other_person_id),
             visible(standard, viewer, case.c.area_id),
         )
     )

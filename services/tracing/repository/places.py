@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from shared.database.work import Work
 
-# A place that only scans have told of is kept at version 0; the greatest kind they name is taken, so
-# that their order does not matter. In the steady state nothing is written and no row is locked.
+# A place that only scans have told of is kept at version 0; the greatest kind they name is taken,
+# so that their order does not matter. In the steady state nothing is written and no row is locked.
 SEEN_BY_SCANS = text("""
     WITH seen AS (
         SELECT place_id, max(kind) AS kind, max(seconds) AS seconds
@@ -92,5 +92,3 @@ async def store_places(work: Work, places: Sequence[Mapping[str, Any]]) -> list[
         },
     )
     return [row.place_id for row in found]
-
-

@@ -29,7 +29,8 @@ class Part(BaseModel):
 
 
 class PlaceRule(Part):
-    """`minimum_minutes` of overlap that count; `default_dwell_minutes` where no departure is known."""
+    """`minimum_minutes` of overlap that count; `default_dwell_minutes` where no departure is
+    known."""
 
     minimum_minutes: float = Field(ge=0)
     default_dwell_minutes: float = Field(gt=0)

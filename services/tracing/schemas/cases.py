@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 
 class OpenCaseRequest(BaseModel):
-    """A case opened by hand. `reason` is kept with the author's name and goes to no other service."""
+    """A case opened by hand. `reason` is kept with the author and goes to no other service."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -46,7 +46,7 @@ class EvidenceShown(BaseModel):
 
 
 class WindowShown(BaseModel):
-    """`basis` names the date that the days are counted from: onset, or the policy's fallback for it."""
+    """`basis` names the date that days are counted from: onset, or the policy's fallback."""
 
     from_at: AwareDatetime
     until_at: AwareDatetime

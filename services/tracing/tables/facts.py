@@ -1,4 +1,5 @@
-"""Copies of what others said. A row holds the highest version heard; `standing` is false once withdrawn.
+"""Copies of what others said. A row holds the highest version heard; `standing` is false once
+withdrawn.
 
 `replaced_*` hold the values that the last revision overwrote: whoever was judged by them must be
 judged again. `batch_id` names the transaction that wrote the row, so that one due key says
@@ -63,11 +64,17 @@ visit = Table(
     Column("replaced_person_id", Uuid),
     Column("replaced_place_id", Uuid),
     Index(
-        None, "place_id", "arrived_at", postgresql_include=["left_at", "person_id"],
+        None,
+        "place_id",
+        "arrived_at",
+        postgresql_include=["left_at", "person_id"],
         postgresql_where=STANDING,
     ),
     Index(
-        None, "person_id", "arrived_at", postgresql_include=["left_at", "place_id"],
+        None,
+        "person_id",
+        "arrived_at",
+        postgresql_include=["left_at", "place_id"],
         postgresql_where=STANDING,
     ),
     Index(None, "batch_id"),
@@ -87,11 +94,17 @@ encounter = Table(
     Column("replaced_person_id", Uuid),
     Column("replaced_other_person_id", Uuid),
     Index(
-        None, "person_id", "started_at", postgresql_include=["other_person_id", "seconds"],
+        None,
+        "person_id",
+        "started_at",
+        postgresql_include=["other_person_id", "seconds"],
         postgresql_where=STANDING,
     ),
     Index(
-        None, "other_person_id", "started_at", postgresql_include=["person_id", "seconds"],
+        None,
+        "other_person_id",
+        "started_at",
+        postgresql_include=["person_id", "seconds"],
         postgresql_where=STANDING,
     ),
     Index(None, "batch_id"),

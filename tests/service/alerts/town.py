@@ -230,6 +230,6 @@ class Town:
 
 
 def type_of(row: Row[Any]) -> bytes:
-    from shared.database.work import unpack_headers
+    from shared.bus.headers import unpack_headers
 
     return dict(unpack_headers(row.headers))["ce_type"]

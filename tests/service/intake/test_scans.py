@@ -262,7 +262,8 @@ async def test_a_missing_offset_takes_the_sources_zone_and_is_flagged(gate: Inta
 
 
 async def test_an_unknown_place_is_no_lost_visit(gate: Intake) -> None:
-    await gate.post("scans", scan("1", place={"code": "nobody-knows"}))
+    (row,) = (await gate.post("scans", scan("1", place={"code": "nobody-knows"})))["rows"]
+    assert [warning["field"] for warning in row["warnings"]] == ["place"]
     (event,) = await gate.said(ScanRecorded)
     assert (event.place_kind, event.place_area_id) == ("unknown", None)
     (place,) = await gate.told("places", {"code": "nobody-knows", "kind": "market"})
@@ -309,6 +310,8 @@ async def test_a_lie_in_the_tables_shows_in_the_balance(gate: Intake) -> None:
 
     await gate.post("scans", [scan("1"), scan("2")])
     assert (await gate.get("balance"))["balanced"]
+    assert len((await gate.get("balance", since="2021-03-11"))["lines"]) == 1
+    assert (await gate.get("balance", since="2021-03-12"))["lines"] == []
     async with gate.engine.begin() as connection:
         await connection.execute(text("DELETE FROM intake.scan WHERE external_id = '1'"))
     assert not (await gate.get("balance"))["balanced"]

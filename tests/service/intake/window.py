@@ -20,9 +20,10 @@ from services.intake.domain.vault import Vault
 from services.intake.tables import metadata, standard
 from shared.access import EVERYWHERE, Viewer
 from shared.bus.envelope import decode
+from shared.bus.headers import unpack_headers
 from shared.bus.port import Delivered
 from shared.clock import ManualClock
-from shared.database.work import Actor, Database, unpack_headers
+from shared.database.work import Actor, Database
 from shared.events.base import Event
 from shared.http import build_app
 from shared.ids import new_id

@@ -37,9 +37,7 @@ async def test_a_permitted_journey_is_never_a_breach(ward: Ward, town: Town) -> 
     assert await ward.said(BreachChanged) == []
 
 
-async def test_a_late_order_judges_the_scans_that_came_before_it(
-    ward: Ward, town: Town
-) -> None:
+async def test_a_late_order_judges_the_scans_that_came_before_it(ward: Ward, town: Town) -> None:
     await ward.tell(town.scan("before", on(9)), town.scan("after", on(11)))
     assert await ward.said(BreachChanged) == []
     await ward.tell(town.case("a"), town.contact("a"))
@@ -47,9 +45,7 @@ async def test_a_late_order_judges_the_scans_that_came_before_it(
     assert told.scan_id == town.scan("after", on(11)).record_id
 
 
-async def test_a_corrected_or_withdrawn_scan_withdraws_its_breach(
-    ward: Ward, town: Town
-) -> None:
+async def test_a_corrected_or_withdrawn_scan_withdraws_its_breach(ward: Ward, town: Town) -> None:
     await ward.tell(town.case("a"), town.contact("a"))
     await ward.tell(town.scan("s", on(11)), town.scan("t", on(11)))
     moved = town.scan("s", on(9), version=2)

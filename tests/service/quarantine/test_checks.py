@@ -28,10 +28,13 @@ async def under_order(ward: Ward, town: Town) -> UUID:
     return order_id
 
 
-async def check_in(ward: Ward, order_id: UUID, at: object, **content: object) -> Check:
+async def check_in(ward: Ward, order_id: UUID, at: datetime, **content: object) -> Check:
     known: dict[str, object] = {"temperature_c": 36.5, "symptoms": ()}
     command = CheckInCommand(
-        order_id=order_id, done_at=at, author=VIEWER.subject, **(known | content),  # type: ignore[arg-type]
+        order_id=order_id,
+        done_at=at,
+        author=VIEWER.subject,
+        **(known | content),  # type: ignore[arg-type]
     )
     async with ward.database.work(Actor(VIEWER.subject)) as work:
         return await record_check_in(work, VIEWER, command)
@@ -52,7 +55,8 @@ async def test_a_check_is_owed_at_its_time_and_missed_at_its_deadline(
     assert await statuses(ward, town) == ["missed"]
     told = await ward.said(CheckChanged)
     assert [(one.record_version, one.status, one.due_at) for one in told] == [
-        (1, "owed", MORNING), (2, "missed", MORNING),
+        (1, "owed", MORNING),
+        (2, "missed", MORNING),
     ]
     assert len({one.record_id for one in told}) == 1
 

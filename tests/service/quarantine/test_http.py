@@ -18,7 +18,11 @@ from tests.service.quarantine.ward import COUNTY, Town, Ward, area, on
 
 ALL = frozenset(
     {
-    "orders.read", "orders.write", "checks.read", "checks.write", "breaches.read",
+        "orders.read",
+        "orders.write",
+        "checks.read",
+        "checks.write",
+        "breaches.read",
     }
 )
 
@@ -42,8 +46,12 @@ async def desk() -> Desk:
 async def client(ward: Ward, desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
     absent = cast("Any", None)
     room = Room(
-        name=service.name, database=ward.database, bus=absent, clock=ward.clock,
-        settings=Settings(), freshness=absent,
+        name=service.name,
+        database=ward.database,
+        bus=absent,
+        clock=ward.clock,
+        settings=Settings(),
+        freshness=absent,
     )
     app = build_app(service, room, cast("Any", desk))
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
@@ -59,20 +67,18 @@ async def a_walk(ward: Ward, town: Town) -> str:
     return str(order["id"])
 
 
-async def test_one_order_explains_itself(
-    ward: Ward, town: Town, client: httpx.AsyncClient
-) -> None:
+async def test_one_order_explains_itself(ward: Ward, town: Town, client: httpx.AsyncClient) -> None:
     order_id = await a_walk(ward, town)
     body = (await client.get(f"/quarantine/orders/{order_id}")).json()
     assert (body["measure"], body["status"], body["reason"]) == ("central", "open", "close_contact")
     assert body["policy"] == "quarantine.measures.covid19@1"
     assert body["supports"][0]["id"] == str(town.contact("a").record_id)
-    assert [one["scan_id"] for one in body["breaches"]] == [
-        str(town.scan("s", on(11)).record_id)
-    ]
+    assert [one["scan_id"] for one in body["breaches"]] == [str(town.scan("s", on(11)).record_id)]
     assert [one["status"] for one in body["checks"]] == ["owed"]
     assert {line["action"] for line in body["audit"]} == {
-        "order_opened", "breach_found", "check_owed",
+        "order_opened",
+        "breach_found",
+        "check_owed",
     }
     looked = (await client.get(f"/quarantine/orders/{order_id}")).json()["audit"][-1]
     assert (looked["action"], looked["actor"]) == ("order_looked_at", "staff:1")

@@ -63,7 +63,9 @@ async def test_a_withdrawal_leaves_a_trail_and_the_order_comes_back_under_its_id
     assert told[1].cause_id == gone.event_id
     trail = await ward.audit(order["id"])
     assert [line["action"] for line in trail] == [
-        "order_opened", "order_withdrawn", "order_opened",
+        "order_opened",
+        "order_withdrawn",
+        "order_opened",
     ]
     assert [line["cause_id"] for line in trail] == [one.cause_id for one in told]
     assert {line["actor"] for line in trail} == {"due:person"}
@@ -73,7 +75,8 @@ async def test_a_case_is_isolated_beside_its_quarantine(ward: Ward, town: Town) 
     await ward.tell(town.case("a"), town.contact("a"), town.case("self"))
     orders = await ward.orders(town.person_id)
     assert {(order["kind"], order["terms"]["rule"]["name"]) for order in orders} == {
-        ("quarantine", "central"), ("isolation", "hospital"),
+        ("quarantine", "central"),
+        ("isolation", "hospital"),
     }
 
 
@@ -91,9 +94,7 @@ async def test_what_is_told_again_changes_nothing(ward: Ward, town: Town) -> Non
     assert len(await ward.said(OrderChanged, town.person_id)) == 1
 
 
-async def test_the_residence_and_its_zone_count_whenever_they_come(
-    ward: Ward, town: Town
-) -> None:
+async def test_the_residence_and_its_zone_count_whenever_they_come(ward: Ward, town: Town) -> None:
     await ward.tell(town.case("a"), town.contact("a"))
     await ward.tell(town.residence("kr:1"))
     await ward.tell(area("kr:1", "Asia/Seoul"))
@@ -134,7 +135,8 @@ async def test_the_clock_ends_the_order(ward: Ward, town: Town) -> None:
     await ward.move_to(on(22, 16))
     told = await ward.said(OrderChanged, town.person_id)
     assert [(one.status, one.reason) for one in told] == [
-        ("open", "close_contact"), ("ended", "period_over"),
+        ("open", "close_contact"),
+        ("ended", "period_over"),
     ]
 
 

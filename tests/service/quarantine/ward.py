@@ -15,9 +15,10 @@ from sqlalchemy.schema import CreateSchema
 from services.quarantine.app import service
 from services.quarantine.tables import breach, check, order, standard
 from shared.bus.envelope import decode
+from shared.bus.headers import unpack_headers
 from shared.bus.port import Message
 from shared.clock import ManualClock
-from shared.database.work import Actor, Database, unpack_headers
+from shared.database.work import Actor, Database
 from shared.delivery.due import DueLoop
 from shared.delivery.faults import NoFaults
 from shared.delivery.timers import TimerLoop
@@ -46,9 +47,7 @@ class Ward:
         self.url = url
         self.clock = clock
         self.engine = create_async_engine(url)
-        self.database = Database(
-            self.engine, service=service.name, tables=standard, clock=clock
-        )
+        self.database = Database(self.engine, service=service.name, tables=standard, clock=clock)
         self.due = DueLoop(self.database, service.evaluators, faults=NoFaults())
         self.timers = TimerLoop(self.database, service.timers)
 
@@ -113,8 +112,11 @@ class Ward:
         rows = await self._rows(select(standard.outbox).order_by(standard.outbox.c.id))
         messages = [
             Message(
-                topic=row["topic"], partition=row["partition"], key=row["key"],
-                value=row["value"], headers=unpack_headers(row["headers"]),
+                topic=row["topic"],
+                partition=row["partition"],
+                key=row["key"],
+                value=row["value"],
+                headers=unpack_headers(row["headers"]),
             )
             for row in rows
         ]
@@ -142,47 +144,79 @@ class Town:
         person_id = self.person_id if name == "self" else derived_id(name, self.person_id)
         reported_at = changes.pop("reported_at", on(10))
         content: dict[str, Any] = {
-            "person_id": person_id, "disease": "covid19", "classification": "confirmed",
-            "standing": True, "reported_at": reported_at, "area_id": COUNTY, "reason": "positive",
+            "person_id": person_id,
+            "disease": "covid19",
+            "classification": "confirmed",
+            "standing": True,
+            "reported_at": reported_at,
+            "area_id": COUNTY,
+            "reason": "positive",
         }
         return CaseChanged(
-            record_id=derived_id("case", person_id), record_version=version,
-            occurred_at=reported_at, recorded_at=on(11), **(content | changes),
+            record_id=derived_id("case", person_id),
+            record_version=version,
+            occurred_at=reported_at,
+            recorded_at=on(11),
+            **(content | changes),
         )
 
     def contact(self, name: str, *, version: int = 1, **changes: Any) -> ContactChanged:
         case = self.case(name)
         last_at = changes.pop("last_exposure_at", on(8))
         content: dict[str, Any] = {
-            "degree": "close_contact", "disease": "covid19", "minutes": 30.0, "standing": True,
-            "first_exposure_at": last_at, "last_exposure_at": last_at, "reason": "visit",
+            "degree": "close_contact",
+            "disease": "covid19",
+            "minutes": 30.0,
+            "standing": True,
+            "first_exposure_at": last_at,
+            "last_exposure_at": last_at,
+            "reason": "visit",
         }
         return ContactChanged(
             record_id=derived_id("contact", case.record_id, self.person_id),
-            record_version=version, case_id=case.record_id, case_person_id=case.person_id,
-            person_id=self.person_id, occurred_at=last_at, recorded_at=on(11),
+            record_version=version,
+            case_id=case.record_id,
+            case_person_id=case.person_id,
+            person_id=self.person_id,
+            occurred_at=last_at,
+            recorded_at=on(11),
             **(content | changes),
         )
 
     def scan(self, name: str, at: datetime, *, version: int = 1, **changes: Any) -> ScanRecorded:
         content: dict[str, Any] = {
-            "person_id": self.person_id, "place_id": STATION, "place_kind": "station",
-            "place_area_id": COUNTY, "source_id": STATION,
+            "person_id": self.person_id,
+            "place_id": STATION,
+            "place_kind": "station",
+            "place_area_id": COUNTY,
+            "source_id": STATION,
         }
         return ScanRecorded(
-            record_id=derived_id(name, self.person_id), record_version=version, occurred_at=at,
-            recorded_at=on(11), **(content | changes),
+            record_id=derived_id(name, self.person_id),
+            record_version=version,
+            occurred_at=at,
+            recorded_at=on(11),
+            **(content | changes),
         )
 
     def residence(self, area_id: str | None, *, version: int = 1) -> PersonChanged:
         return PersonChanged(
-            record_id=self.person_id, record_version=version, occurred_at=on(1),
-            recorded_at=on(1), person_id=self.person_id, residence_area_id=area_id,
+            record_id=self.person_id,
+            record_version=version,
+            occurred_at=on(1),
+            recorded_at=on(1),
+            person_id=self.person_id,
+            residence_area_id=area_id,
         )
 
 
 def area(area_id: str, zone: str, *, version: int = 1) -> AreaChanged:
     return AreaChanged(
-        record_id=derived_id("area", area_id), record_version=version, occurred_at=on(1),
-        recorded_at=on(1), area_id=area_id, level="county", zone=zone,
+        record_id=derived_id("area", area_id),
+        record_version=version,
+        occurred_at=on(1),
+        recorded_at=on(1),
+        area_id=area_id,
+        level="county",
+        zone=zone,
     )

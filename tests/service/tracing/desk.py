@@ -14,13 +14,14 @@ from sqlalchemy.schema import CreateSchema
 from services.tracing.app import service
 from services.tracing.repository.cases import case_id_of
 from services.tracing.tables import decisions, facts, standard
+from shared.bus.envelope import decode
+from shared.bus.headers import unpack_headers
 from shared.bus.port import Message
 from shared.clock import ManualClock
-from shared.database.work import Actor, Database, unpack_headers
+from shared.database.work import Actor, Database
 from shared.delivery.due import DueLoop
 from shared.delivery.faults import NoFaults
 from shared.events.base import Event
-from shared.bus.envelope import decode
 from shared.events.intake import (
     AreaChanged,
     CaseDeclared,
@@ -150,7 +151,8 @@ class Desk:
 
     async def count(self, name: str) -> int:
         table = getattr(facts, name, None)
-        return len(await self.rows(select(table if table is not None else getattr(decisions, name))))
+        chosen = table if table is not None else getattr(decisions, name)
+        return len(await self.rows(select(chosen)))
 
     async def rows(self, statement: Any) -> list[Mapping[str, Any]]:
         async with self.database.read() as session:
@@ -223,7 +225,7 @@ def declared(
 
 
 def result(
-    name: str, person: str, at: datetime, *, outcome: str = "positive", version: int = 1,
+    name: str, person: str, at: datetime, *, outcome: Any = "positive", version: int = 1,
     **more: Any,
 ) -> ResultReported:  # fmt: skip
     content: dict[str, Any] = {
@@ -238,7 +240,7 @@ def result(
 
 def order(
     name: str, person: str, times: Sequence[tuple[datetime, datetime]], *, version: int = 1,
-    degree: str = "close_contact", status: str = "open",
+    degree: str = "close_contact", status: Any = "open",
 ) -> OrderChanged:  # fmt: skip
     """An order on a person, resting on a contact for each of these times."""
     return OrderChanged(
@@ -253,9 +255,7 @@ def order(
 
 
 def area(zone: str, *, version: int = 1) -> AreaChanged:
-    return AreaChanged(
-        **_record("area", version, NOW), area_id=COUNTY, level="county", zone=zone
-    )
+    return AreaChanged(**_record("area", version, NOW), area_id=COUNTY, level="county", zone=zone)
 
 
 def person(name: str, residence: str | None, *, version: int = 1) -> PersonChanged:

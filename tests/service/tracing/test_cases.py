@@ -202,9 +202,7 @@ async def test_a_scan_without_departure_stays_as_long_as_its_kind_of_place(desk:
         scan("u", "late", "bus", on(4, 4, 51), place_kind="bus"),
     )
     contacts = await desk.contacts("ill")
-    assert {person_id: row["minutes"] for person_id, row in contacts.items()} == {
-        id_of("near"): 20
-    }
+    assert {person_id: row["minutes"] for person_id, row in contacts.items()} == {id_of("near"): 20}
 
 
 async def test_a_place_whose_kind_comes_late_is_judged_again(desk: Desk) -> None:
@@ -320,13 +318,13 @@ async def test_a_drill_makes_no_real_contact_and_its_case_says_so(desk: Desk) ->
 
 
 async def test_a_scan_stored_while_its_case_is_judged_is_not_missed(desk: Desk) -> None:
-    """The evaluator has read before the scan is there, and has not written when the scan is judged."""
+    """The evaluator reads before the scan is there, and writes after the scan was judged."""
     await desk.hear(*at_school("ill"), declared("d", "ill", ONSET))
     async with desk.database.work(Actor("due:case")) as slow:
         await judge_cases(slow, [case_key(id_of("ill"), DISEASE)])
         await desk.hear(*at_school("near"))
         async with desk.database.work(Actor("test")) as work:
-            # The other process: only the new scan's own due row, the rest is in the slow one's hands.
+            # The other process: only the new scan's own due row, the rest the slow one has.
             await work.execute(text("DELETE FROM tracing.due WHERE kind = 'case'"))
         await desk.judge()
         assert await desk.contacts("ill") == {}

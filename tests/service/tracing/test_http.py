@@ -48,9 +48,7 @@ class Doorbell:
 @pytest_asyncio.fixture
 async def client(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
     absent = cast(Any, None)
-    room = Room(
-        "tracing", desk.database, absent, desk.clock, Settings(session_secret=None), absent
-    )
+    room = Room("tracing", desk.database, absent, desk.clock, Settings(session_secret=None), absent)
     app = build_app(service, room, cast(Credentials, Doorbell()))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://tracing") as made:

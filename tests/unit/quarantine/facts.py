@@ -32,26 +32,47 @@ def on(day: int, hour: int = 12, *, month: int = 3) -> datetime:
 
 def a_case(reported_at: datetime = on(10), *, standing: bool = True) -> CaseFact:
     return CaseFact(
-        id=uuid4(), version=1, person_id=uuid4(), disease="covid19", classification="confirmed",
-        standing=standing, reported_at=reported_at, area_id="cn:1",
+        id=uuid4(),
+        version=1,
+        person_id=uuid4(),
+        disease="covid19",
+        classification="confirmed",
+        standing=standing,
+        reported_at=reported_at,
+        area_id="cn:1",
     )
 
 
 def a_contact(
-    case: CaseFact | None = None, *, last_exposure_at: datetime = on(8),
+    case: CaseFact | None = None,
+    *,
+    last_exposure_at: datetime = on(8),
     degree: str = "close_contact",
 ) -> ContactFact:
     known = case or a_case()
     return ContactFact(
-        id=uuid4(), version=1, person_id=PERSON, case_id=known.id, degree=degree,
-        disease="covid19", last_exposure_at=last_exposure_at, standing=True, case=known,
+        id=uuid4(),
+        version=1,
+        person_id=PERSON,
+        case_id=known.id,
+        degree=degree,
+        disease="covid19",
+        last_exposure_at=last_exposure_at,
+        standing=True,
+        case=known,
     )
 
 
 def a_support(from_at: datetime, until_at: datetime, measure: str = "central") -> Support:
     return Support(
-        kind="contact", id=uuid4(), degree="close_contact", from_at=from_at, until_at=until_at,
-        terms=COVID_BOOK.terms(measure), area_id="cn:1", cause_id=uuid4(),
+        kind="contact",
+        id=uuid4(),
+        degree="close_contact",
+        from_at=from_at,
+        until_at=until_at,
+        terms=COVID_BOOK.terms(measure),
+        area_id="cn:1",
+        cause_id=uuid4(),
     )
 
 
@@ -71,12 +92,20 @@ def stored_as(decision: Decision, *, now: datetime = on(11)) -> Order:
     before = decision.stored
     if before is not None:
         return replace(
-            before, version=before.version + 1, content=decision.content,
+            before,
+            version=before.version + 1,
+            content=decision.content,
             support_ids=before.support_ids | own,
         )
     return Order(
-        id=uuid4(), version=1, person_id=PERSON, kind="quarantine", content=decision.content,
-        support_ids=own, allowed_place_ids=(), checks_after_at=now,
+        id=uuid4(),
+        version=1,
+        person_id=PERSON,
+        kind="quarantine",
+        content=decision.content,
+        support_ids=own,
+        allowed_place_ids=(),
+        checks_after_at=now,
     )
 
 
@@ -89,6 +118,13 @@ def an_order(
 
 def a_scan(occurred_at: datetime) -> ScanFact:
     return ScanFact(
-        id=uuid4(), version=1, person_id=PERSON, place_id=PLACE, place_kind="station",
-        area_id="cn:2", occurred_at=occurred_at, permitted=False, recorded=True,
+        id=uuid4(),
+        version=1,
+        person_id=PERSON,
+        place_id=PLACE,
+        place_kind="station",
+        area_id="cn:2",
+        occurred_at=occurred_at,
+        permitted=False,
+        recorded=True,
     )

@@ -31,9 +31,7 @@ from tests.unit.quarantine.facts import PERSON, PLACE, a_scan, an_order, on
         (on(22, 16), False),
     ],
 )
-def test_only_a_scan_inside_the_period_is_a_breach(
-    occurred_at: datetime, is_breach: bool
-) -> None:
+def test_only_a_scan_inside_the_period_is_a_breach(occurred_at: datetime, is_breach: bool) -> None:
     order = an_order()
     judgement = judge_scan(PERSON, a_scan(occurred_at), [order])
     assert judgement.order == (order if is_breach else None)

@@ -113,9 +113,7 @@ def test_a_withdrawn_or_shortened_order_withdraws_what_was_owed_but_not_what_was
     shorter = replace(order, content=replace(order.content, until_at=on(11, 16)))
     for changed in (withdrawn, shorter):
         settlement = settle_checks(changed, stored, told, now=on(13))
-        assert [(one.due_at, one.status) for one in settlement.changed] == [
-            (MORNING, "withdrawn")
-        ]
+        assert [(one.due_at, one.status) for one in settlement.changed] == [(MORNING, "withdrawn")]
         assert settlement.next_check_at is None
 
 

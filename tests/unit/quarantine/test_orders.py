@@ -147,7 +147,8 @@ def test_a_support_that_bridges_two_orders_makes_them_one() -> None:
 
 PERIODS = st.lists(
     st.tuples(st.integers(1, 28), st.integers(1, 10), st.sampled_from(["home", "central"])),
-    min_size=1, max_size=6,
+    min_size=1,
+    max_size=6,
 )
 
 
