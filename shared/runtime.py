@@ -24,6 +24,7 @@ from shared.database.work import Actor
 from shared.delivery.consumer import ConsumerLoop
 from shared.delivery.due import DueLoop
 from shared.delivery.faults import Faults, NoFaults
+from shared.delivery.inbox import forget_old
 from shared.delivery.observation import observe
 from shared.delivery.relay import Relay
 from shared.delivery.slots import Slots
@@ -187,6 +188,8 @@ class Runtime:
         while True:
             await asyncio.sleep(MAINTAIN_SECONDS)
             await self.bus.maintain()
+            for database in self.ground.databases.values():
+                await forget_old(database)
 
     def _spawn(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         self._tasks.append(asyncio.create_task(supervise(name, run), name=name))

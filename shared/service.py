@@ -31,6 +31,8 @@ class ConsumerGroup:
     purpose: str
     handlers: Mapping[type[Event], EventHandler]
     batch_max: int = 500
+    # True where a handler's effect has no versioned row: the inbox then keeps it single.
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

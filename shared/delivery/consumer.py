@@ -19,6 +19,7 @@ from shared.bus.port import Bus, BusUnavailable, Consumer, Delivered, Message, P
 from shared.clock import real_now
 from shared.database.work import Actor, Database, Work
 from shared.delivery.faults import Faults
+from shared.delivery.inbox import first_time
 from shared.delivery.supervision import Backoff
 from shared.errors import InvalidMessage
 from shared.events.base import Event
@@ -185,6 +186,8 @@ class ConsumerLoop:
         self._fates.extend([True] * len(good))
 
     async def _dispatch(self, work: Work, events: Sequence[Event]) -> None:
+        if self.group.once:
+            events = await first_time(work, self._database, self.name, events)
         by_type: dict[type[Event], list[Event]] = {}
         for event in events:
             by_type.setdefault(type(event), []).append(event)

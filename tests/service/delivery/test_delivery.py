@@ -135,3 +135,15 @@ async def test_an_event_too_large_for_the_log_is_put_aside_and_stops_nobody(
     async with running.ground.databases["toy"].read() as session:
         rows = (await session.execute(select(letter.c.consumer_group))).all()
     assert [row.consumer_group for row in rows] == ["toy.relay"]
+
+
+async def test_an_effect_without_a_row_of_its_own_happens_once_by_the_inbox(
+    running: Runtime,
+) -> None:
+    same = place("bell")
+    await announce(running, same, place("bell"))
+    await announce(running, same)
+    await all_settled(running)
+    async with running.ground.databases["toy"].read() as session:
+        times = (await session.execute(select(toy.heard.c.times))).scalar_one()
+    assert times == 2

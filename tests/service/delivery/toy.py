@@ -30,6 +30,13 @@ tally = Table(
     Column("alarms", Integer, nullable=False, server_default="0"),
 )
 
+heard = Table(
+    "heard",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("times", Integer, nullable=False),
+)
+
 POISON = "poison"
 FAULTY = "faulty"
 
@@ -43,6 +50,17 @@ async def store(work: Work, events: Sequence[PlaceChanged]) -> None:
             insert(fact).values(id=event.record_id, kind=event.kind).on_conflict_do_nothing()
         )
     work.due("tally", {event.kind for event in events})
+
+
+async def hear(work: Work, events: Sequence[PlaceChanged]) -> None:
+    """Adds one per event: an effect without a row that could absorb a repeat."""
+    for event in events:
+        statement = insert(heard).values(kind=event.kind, times=1)
+        await work.execute(
+            statement.on_conflict_do_update(
+                index_elements=[heard.c.kind], set_={"times": heard.c.times + 1}
+            )
+        )
 
 
 async def count(work: Work, keys: Sequence[str]) -> None:
@@ -77,7 +95,10 @@ service = Service(
     metadata=metadata,
     tables=standard,
     folder=Path(__file__).parent,
-    consumers=(ConsumerGroup("facts", {PlaceChanged: store}),),
+    consumers=(
+        ConsumerGroup("facts", {PlaceChanged: store}),
+        ConsumerGroup("heard", {PlaceChanged: hear}, once=True),
+    ),
     evaluators={"tally": Evaluator(count, batch_max=10)},
     timers={"remind": remind},
 )
