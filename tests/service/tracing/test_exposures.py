@@ -199,7 +199,7 @@ async def decided(desk: Desk, case: str) -> dict[Any, Any]:
 
 
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
