@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from bench import idle, scans
+from bench import idle, latency, scans
 from bench.figures import Figure, keep, show
 
 Part = Callable[[Path, float], Awaitable[list[Figure]]]
@@ -18,6 +18,8 @@ Part = Callable[[Path, float], Awaitable[list[Figure]]]
 PARTS: dict[str, Part] = {
     "start": lambda folder, _: idle.measure_start(folder),
     "idle": lambda folder, _: idle.measure_idle(folder),
+    "latency": lambda folder, seconds: latency.measure_embedded(folder, seconds=seconds),
+    "latency-kafka": lambda folder, seconds: latency.measure_kafka(folder, seconds=seconds),
     "scans": lambda folder, seconds: scans.measure(folder, seconds=seconds),
 }
 

@@ -4,6 +4,7 @@ prefix.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -14,13 +15,17 @@ from prometheus_client import generate_latest
 from sqlalchemy import text
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from shared.bus.port import Bus, BusUnavailable
 from shared.delivery.consumer import ConsumerLoop
+from shared.events.topics import TOPICS
 from shared.http import Door, Doorkeeper, answer_errors
 from shared.metrics import REGISTRY
 from shared.service import Room
 
 # Without a successful poll for so long a consumer counts as hanging.
 POLL_SILENCE_SECONDS = 60.0
+# Whoever asks whether we are ready gives up after three seconds (docker-compose.yml).
+LOG_ANSWER_SECONDS = 2.0
 
 
 class Process(Protocol):
@@ -28,6 +33,9 @@ class Process(Protocol):
 
     rooms: dict[str, Room]
     consumers: list[ConsumerLoop]
+
+    @property
+    def bus(self) -> Bus: ...
 
 
 class Front:
@@ -53,12 +61,8 @@ def build_front(apps: Mapping[str, FastAPI], process: Process) -> Front:
     own.include_router(_own_routes(process))
     answer_errors(own)
     first = next(iter(apps.values()))
-    room: Room = first.state.room
     own.add_middleware(
-        Doorkeeper,
-        credentials=first.state.credentials,
-        service="process",
-        writes_in_flight=room.settings.writes_in_flight,
+        Doorkeeper, credentials=first.state.credentials, service="process", room=first.state.room
     )
     return Front(apps, own)
 
@@ -73,7 +77,7 @@ def _own_routes(process: Process) -> Door:
 
     @door.on("GET", "/readyz", permission="-", area_scope="open")
     async def readyz() -> Response:
-        """Can this process do its work: database, consumers. 503 names what is missing."""
+        """Can this process do its work: database, log, consumers. 503 names what is missing."""
         missing = await _not_ready(process)
         body = {"status": "not ready" if missing else "ready", "missing": missing}
         return JSONResponse(body, 503 if missing else 200)
@@ -94,9 +98,21 @@ async def _not_ready(process: Process) -> Sequence[str]:
                 await session.execute(text("SELECT 1"))
         except Exception as error:  # noqa: BLE001, the edge: whatever it is, the service cannot work
             missing.append(f"{name}: database ({type(error).__name__})")
+    missing.extend(await _log_troubles(process.bus))
     for loop in process.consumers:
         missing.extend(_troubles(loop))
     return missing
+
+
+async def _log_troubles(bus: Bus) -> list[str]:
+    """A consumer cannot tell an absent log from a silent one, so it is asked something."""
+    topic = next(iter(TOPICS.values())).name
+    try:
+        async with asyncio.timeout(LOG_ANSWER_SECONDS):
+            await bus.end_offsets(topic)
+    except (BusUnavailable, TimeoutError) as error:
+        return [f"event log ({type(error).__name__})"]
+    return []
 
 
 def _troubles(loop: Any) -> list[str]:

@@ -7,16 +7,15 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Literal, cast
 from uuid import uuid4
 
-import asyncpg
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.access import Credentials, Viewer
+from shared.database.absence import AWAY, MISTAKES
 from shared.errors import AppError, Forbidden, Unauthenticated, Unavailable
 from shared.log import logger
 from shared.metrics import REQUEST_SECONDS
@@ -85,13 +84,12 @@ class Doorkeeper:
     path.
     """
 
-    def __init__(
-        self, app: ASGIApp, *, credentials: Credentials, service: str, writes_in_flight: int
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, credentials: Credentials, service: str, room: Room) -> None:
         self._app = app
         self._credentials = credentials
         self._service = service
-        self._writes_most = writes_in_flight
+        self._writes_most = room.settings.writes_in_flight
+        self._pressure = room.pressure
         self._writes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -120,7 +118,7 @@ class Doorkeeper:
         state = scope.setdefault("state", {})
         try:
             state["viewer"] = await self._credentials.of_headers(dict(scope["headers"]))
-        except (DBAPIError, OSError, asyncpg.PostgresError, asyncpg.InternalClientError):
+        except AWAY:
             await problem(Unavailable("the database is away", "try again"))(scope, receive, send)
             return
         if write and self._writes >= self._writes_most:
@@ -128,10 +126,12 @@ class Doorkeeper:
             await problem(busy)(scope, receive, send)
             return
         self._writes += write
+        self._pressure.writes += write
         try:
             await self._app(scope, receive, send)
         finally:
             self._writes -= write
+            self._pressure.writes -= write
 
 
 def problem(error: AppError) -> JSONResponse:
@@ -163,12 +163,7 @@ def build_app(service: Service, room: Room, credentials: Credentials) -> FastAPI
         app.include_router(router)
     app.include_router(_about(service.name))
     answer_errors(app)
-    app.add_middleware(
-        Doorkeeper,
-        credentials=credentials,
-        service=service.name,
-        writes_in_flight=room.settings.writes_in_flight,
-    )
+    app.add_middleware(Doorkeeper, credentials=credentials, service=service.name, room=room)
     return app
 
 
@@ -236,7 +231,8 @@ def answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(AppError, expected)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, framework)
-    # asyncpg raises its own where a server dies between log-in and query.
-    for kind in (OperationalError, InterfaceError, OSError, asyncpg.InternalClientError):
+    for kind in AWAY:
         app.add_exception_handler(kind, away)
-    app.add_exception_handler(Exception, unexpected)
+    # The nearest class decides, so a mistake is not taken for an absence.
+    for kind in (*MISTAKES, Exception):
+        app.add_exception_handler(kind, unexpected)

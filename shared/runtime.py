@@ -36,6 +36,7 @@ from shared.ground import Ground
 from shared.http import build_app
 from shared.log import configure_log, logger
 from shared.policy import read_presets, store_policy
+from shared.pressure import Pressure
 from shared.service import Room, Service
 from shared.settings import Settings
 
@@ -132,6 +133,7 @@ class Runtime:
 
     def _build_apps(self) -> dict[str, FastAPI]:
         apps: dict[str, FastAPI] = {}
+        pressure = Pressure()
         for service in self.services:
             database = self.ground.databases[service.name]
             room = Room(
@@ -141,6 +143,7 @@ class Runtime:
                 self.clock,
                 self.settings,
                 _Freshness(self, service),
+                pressure=pressure,
             )
             room.extras["secrets"] = self.ground.secrets
             room.extras["base_url"] = lambda: self.base_url
@@ -163,9 +166,7 @@ class Runtime:
             for group in service.consumers:
                 loop = ConsumerLoop(
                     group,
-                    database=database,
-                    bus=self.bus,
-                    settings=self.settings,
+                    self.rooms[name],
                     member=partial(slots.member, name),
                     faults=self._faults,
                 )

@@ -16,6 +16,7 @@ from shared.database.tables import StandardTables
 from shared.database.work import Database, Work
 from shared.events.base import Event
 from shared.policy import PolicyKind
+from shared.pressure import Pressure
 from shared.settings import Settings
 
 # Handlers take all events of one type in a batch, all keys of one kind, all timers of one kind.
@@ -33,6 +34,8 @@ class ConsumerGroup:
     batch_max: int = 500
     # True where a handler's effect has no versioned row: the inbox then keeps it single.
     once: bool = False
+    # True for a heavy stream that gives way, for a moment, while people wait at the doors.
+    patient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class Room:
     settings: Settings
     freshness: Freshness
     extras: dict[str, Any] = field(default_factory=dict)
+    pressure: Pressure = field(default_factory=Pressure)
 
 
 Background = Callable[[Room], Awaitable[None]]

@@ -30,7 +30,7 @@ consumers = (
             BreachChanged: store_breaches,
         },
     ),
-    ConsumerGroup("scans", {ScanRecorded: store_scans}),
+    ConsumerGroup("scans", {ScanRecorded: store_scans}, patient=True),
     ConsumerGroup(
         "copies",
         {

@@ -32,7 +32,7 @@ from shared.service import ConsumerGroup
 
 CONSUMERS = (
     # Scans are the flood: nothing else waits behind them.
-    ConsumerGroup("scans", {ScanRecorded: store_scans}, batch_max=1_000),
+    ConsumerGroup("scans", {ScanRecorded: store_scans}, batch_max=1_000, patient=True),
     ConsumerGroup(
         "copies",
         {

@@ -13,25 +13,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import asyncpg
 from sqlalchemy import text
-from sqlalchemy.exc import (
-    DataError,
-    DBAPIError,
-    IntegrityError,
-    NotSupportedError,
-    ProgrammingError,
-)
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.bus.headers import pack_headers, unpack_headers
 from shared.bus.port import BusUnavailable, Delivered, Partition
 from shared.clock import real_now
+from shared.database.absence import AWAY, MISTAKES
 from shared.errors import ConfigurationError
-
-# Mistakes of ours, which no waiting cures; every other database error means "away".
-MISTAKES = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
 
 READ_HEADS = text("SELECT id, topic, partition, next_offset FROM bus.partition_head")
 READ_RECORDS = text("""
@@ -83,9 +72,7 @@ class LogDatabase:
                 yield
         except MISTAKES:
             raise
-        except (DBAPIError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise BusUnavailable(f"could not {purpose}: {type(error).__name__}") from error
-        except OSError as error:  # TimeoutError is one
+        except AWAY as error:
             raise BusUnavailable(f"could not {purpose}: {type(error).__name__}") from error
 
 

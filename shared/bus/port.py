@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class BusUnavailable(Exception):
@@ -33,16 +33,14 @@ class MessageRefused(Exception):
 MAX_MESSAGE_BYTES = 900_000
 
 
-@dataclass(frozen=True, slots=True)
-class Partition:
+class Partition(NamedTuple):
     """One partition of one topic."""
 
     topic: str
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """What is published: the sender chooses `partition`; compaction keeps the last of each `key`.
 
     `timestamp_ms` on the wire is real time, never event time (with event time, retention would
@@ -59,15 +57,15 @@ class Message:
 def refuse_large(message: Message) -> None:
     """Raise `MessageRefused` for what some adapter could not carry."""
     size = len(message.key) + len(message.value)
-    size += sum(len(name) + len(value) for name, value in message.headers)
+    for name, value in message.headers:
+        size += len(name) + len(value)
     if size > MAX_MESSAGE_BYTES:
         raise MessageRefused(
             f"a message for {message.topic} has {size} bytes, at most {MAX_MESSAGE_BYTES} are sent"
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(NamedTuple):
     """A message with its place in the log."""
 
     topic: str

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from shared.bus.envelope import decode, partition_of
 from shared.bus.headers import pack_headers
-from shared.bus.port import Bus, BusUnavailable, Consumer, Delivered, Message, Partition
+from shared.bus.port import BusUnavailable, Consumer, Delivered, Message, Partition
 from shared.clock import real_now
 from shared.database.work import Actor, Database, Work
 from shared.delivery.faults import Faults
@@ -34,8 +34,7 @@ from shared.metrics import (
     EVENTS_DEAD,
     EVENTS_SKIPPED,
 )
-from shared.service import ConsumerGroup, topics_of
-from shared.settings import Settings
+from shared.service import ConsumerGroup, Room, topics_of
 
 LOG = logger("consumer")
 WAIT_SECONDS = 1.0
@@ -51,20 +50,14 @@ class ConsumerLoop:
     """One member of one consumer group."""
 
     def __init__(
-        self,
-        group: ConsumerGroup,
-        *,
-        database: Database,
-        bus: Bus,
-        settings: Settings,
-        member: Callable[[], str | None],
-        faults: Faults,
+        self, group: ConsumerGroup, room: Room, *, member: Callable[[], str | None], faults: Faults
     ) -> None:
         self.group = group
-        self.name = f"{database.service}.{group.purpose}"
-        self._database = database
-        self._bus = bus
-        self._settings = settings
+        self.name = f"{room.name}.{group.purpose}"
+        self._database = room.database
+        self._bus = room.bus
+        self._settings = room.settings
+        self._pressure = room.pressure
         self._member = member
         self._faults = faults
         self._fates: deque[bool] = deque(maxlen=RATIO_WINDOW)
@@ -77,14 +70,16 @@ class ConsumerLoop:
         self.stopped_by: str | None = None
 
     async def run(self) -> None:
-        """Consume until cancelled. Waits while this process holds no slot of the service."""
+        """Consume until the slot is lost. Waits while this process holds none of the service."""
         # Slots come and go with a connection; there is no event to await.
-        while self._member() is None:  # noqa: ASYNC110
+        while (member := self._member()) is None:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
-        consumer = await self._bus.consumer(self.name, topics_of(self.group), member=self._member())
+        consumer = await self._bus.consumer(self.name, topics_of(self.group), member=member)
         self.polled_at = time.monotonic()
         try:
-            while self._member() is not None:
+            # Lost and taken again between two looks, it may be another one: our name is somebody
+            # else's then.
+            while self._member() == member:
                 await self._turn(consumer)
         except TooManyDeadLetters as error:
             self.stopped_by = str(error)
@@ -94,6 +89,8 @@ class ConsumerLoop:
             await consumer.close()
 
     async def _turn(self, consumer: Consumer) -> None:
+        if self.group.patient:
+            await self._pressure.give_way()
         try:
             records = await consumer.poll(
                 max_records=self.group.batch_max, wait_seconds=WAIT_SECONDS
@@ -253,16 +250,9 @@ async def store_dead_letter(database: Database, group: str, record: Delivered, r
 
 
 def _firsts(records: Sequence[Delivered]) -> dict[Partition, int]:
-    positions: dict[Partition, int] = {}
-    for record in records:
-        place = Partition(record.topic, record.partition)
-        positions[place] = min(positions.get(place, record.offset), record.offset)
-    return positions
+    # Offsets of a partition come in order: read from the end, what stays is the first.
+    return {Partition(record.topic, record.partition): record.offset for record in records[::-1]}
 
 
 def _nexts(records: Sequence[Delivered]) -> dict[Partition, int]:
-    positions: dict[Partition, int] = {}
-    for record in records:
-        place = Partition(record.topic, record.partition)
-        positions[place] = max(positions.get(place, 0), record.offset + 1)
-    return positions
+    return {Partition(record.topic, record.partition): record.offset + 1 for record in records}

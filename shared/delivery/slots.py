@@ -19,6 +19,8 @@ from shared.log import logger
 
 LOG = logger("slots")
 KEEPALIVE_SECONDS = 1.0
+# A server that is silent for longer may have given our locks to another process.
+ANSWER_SECONDS = 5.0
 
 
 class Slots:
@@ -48,7 +50,8 @@ class Slots:
             async with self._engine.connect() as connection:
                 await connection.execution_options(isolation_level="AUTOCOMMIT")
                 while True:
-                    await self._take(connection)
+                    async with asyncio.timeout(ANSWER_SECONDS):
+                        await self._take(connection)
                     self.first_taken.set()
                     await asyncio.sleep(KEEPALIVE_SECONDS)
         except (DBAPIError, OSError) as error:

@@ -109,7 +109,7 @@ def die_with_parent() -> None:
     """No test that was killed leaves a process behind: our stdin is the parent's pipe."""
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        os.read(sys.stdin.fileno(), 1)
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()

@@ -111,7 +111,8 @@ async def embedded_stage(folder: Path) -> AsyncIterator[tuple[Stage, EmbeddedSer
         sender = Sender(house, await issue_keys(url))
         stack.push_async_callback(sender.client.aclose)
         settings = journey_settings(url, folder / "test", at=NOW)
-        yield Stage(settings, house, await stack.enter_async_context(open_ground(settings)), sender)
+        ground = await stack.enter_async_context(open_ground(settings))
+        yield Stage(settings, house, ground, sender), server
 
 
 async def _walk_through_outage(

@@ -195,9 +195,7 @@ async def kafka_outpost(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="outpost-")))
         settings = journey_settings(url, folder, at=at, brokers=brokers)
         wanted = [group for group in groups for _ in range(2)]
-        addresses = await asyncio.gather(
-            *(stack.enter_async_context(_process(group, settings)) for group in wanted)
-        )
+        addresses = await stack.enter_async_context(_processes(wanted, settings))
         clients: dict[str, list[httpx.AsyncClient]] = {}
         for group, address in zip(wanted, addresses, strict=True):
             client = await stack.enter_async_context(_client(address, key))
@@ -221,28 +219,34 @@ def _client(address: str, key: str) -> httpx.AsyncClient:
 
 
 @asynccontextmanager
-async def _process(names: Sequence[str], settings: Settings) -> AsyncIterator[str]:
-    """One child process; its address once it is ready. It ends when its stdin does."""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.journey.process", *names,
+async def _processes(
+    groups: Sequence[Sequence[str]], settings: Settings
+) -> AsyncIterator[list[str]]:
+    """One process per group; their addresses once all are ready. They end when stdin is closed."""
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.journey.process", *map(",".join, groups),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        cwd=ROOT, env=os.environ | _environment(settings),
+        cwd=ROOT, env=os.environ | _environment(settings), start_new_session=True,
     )  # fmt: skip
-    assert child.stdin is not None
-    assert child.stdout is not None
+    assert parent.stdin is not None
+    assert parent.stdout is not None
+    told: dict[int, str] = {}
     try:
         async with asyncio.timeout(READY_SECONDS):
-            line = await child.stdout.readline()
-        assert line, f"the process of {', '.join(names)} ended before it was ready"
-        yield line.decode().strip()
+            while len(told) < len(groups):
+                line = await parent.stdout.readline()
+                assert line, f"only {len(told)} of {len(groups)} processes became ready"
+                number, address = line.decode().split()
+                told[int(number)] = address
+        yield [told[number] for number in range(len(groups))]
     finally:
-        child.stdin.close()
+        parent.stdin.close()
         try:
-            async with asyncio.timeout(15):
-                await child.wait()
+            async with asyncio.timeout(20):
+                await parent.wait()
         except TimeoutError:
-            child.send_signal(signal.SIGKILL)
-            await child.wait()
+            os.killpg(parent.pid, signal.SIGKILL)
+            await parent.wait()
 
 
 def _environment(settings: Settings) -> Mapping[str, str]:

@@ -1,13 +1,15 @@
-"""One process of the walks on Kafka: `python -m tests.journey.process tracing alerts`.
+"""The processes of the walks on Kafka: `python -m tests.journey.process tracing alerts,console`.
 
-As `python -m services.<name>` does, with two differences: the business clock stands still at
-`OUTPOST_CLOCK_START_AT`, so that processes judge alike, and the process ends with its parent
-(stdin closed). Its first line on stdout is its address.
+One process per argument, each with the services that it names, as `python -m services.<name>` would run
+them; with two differences: the business clock stands still at `OUTPOST_CLOCK_START_AT`, so that processes
+judge alike, and all end when stdin is closed. They are forked from one that has imported everything, which
+saves two seconds of two cores per process. Each tells on stdout `<number of the argument> <address>`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 
 import uvloop
@@ -19,8 +21,8 @@ from shared.runtime import Runtime
 from shared.settings import Settings
 
 
-async def run(names: list[str]) -> None:
-    """Start these services, say where, serve until told to end."""
+async def run(number: int, names: list[str]) -> None:
+    """Start these services, say where, serve until nobody holds our stdin any more."""
     settings = Settings.load()
     configure_log(level="error", style="console")
     assert settings.clock_start_at is not None, "the walks stand at one business instant"
@@ -28,8 +30,7 @@ async def run(names: list[str]) -> None:
     runtime = Runtime(chosen, settings, clock=ManualClock(settings.clock_start_at))
     try:
         await runtime.start()
-        sys.stdout.write(f"{runtime.base_url}\n")
-        sys.stdout.flush()
+        os.write(sys.stdout.fileno(), f"{number} {runtime.base_url}\n".encode())
         await _parent_gone()
     finally:
         await runtime.stop()
@@ -43,5 +44,16 @@ async def _parent_gone() -> None:
     await reader.read()
 
 
+def main(groups: list[str]) -> int:
+    """Fork one process per group and wait for all; 0 if each ended in order."""
+    for number, group in enumerate(groups):
+        if os.fork() == 0:
+            uvloop.run(run(number, group.split(",")))
+            return 0
+    # Only the children speak: when the last of them is gone, so is our stdout.
+    os.close(sys.stdout.fileno())
+    return max((os.wait()[1] for _ in groups), default=0) and 1
+
+
 if __name__ == "__main__":
-    uvloop.run(run(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))

@@ -33,7 +33,7 @@ async def import_twice(outpost: Outpost, outside_data: Path) -> Imported:
     states: list[EndState] = []
     for _ in range(2):
         rounds.append({name: await _import(outpost, outside_data, name) for name in FILES})
-        await outpost.settled()
+        await outpost.settled(within_seconds=120)
         states.append(await read_end_state(outpost, in_full=False))
     return Imported({name: (rounds[0][name], rounds[1][name]) for name in FILES}, *states)
 

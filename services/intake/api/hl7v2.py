@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from fastapi import Request, Response
-from sqlalchemy.exc import InterfaceError, OperationalError
 
 from services.intake.api.body import desk_of, read_body
 from services.intake.handlers.desk import Desk
 from services.intake.handlers.messages import Post, take_messages
 from services.intake.settings import BODY_BYTES_MAX
+from shared.database.absence import is_away
 from shared.errors import Unavailable
 from shared.http import Door, viewer_of
 from shared.log import logger
@@ -33,8 +33,8 @@ async def _take(desk: Desk, post: Post) -> bytes:
     for attempt, with_effect in enumerate((True, True, False), start=1):
         try:
             return await take_messages(desk, post, with_effect=with_effect)
-        except (OperationalError, InterfaceError, OSError):
-            raise
-        except Exception:
+        except Exception as error:  # the edge: whatever broke, the message must not be lost
+            if is_away(error) and attempt > 1:
+                raise  # kept without its effect now, it would stay without one
             LOG.exception("message_failed", attempt=attempt)
     raise Unavailable("the message could not be kept", "send it again")

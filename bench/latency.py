@@ -1,0 +1,175 @@
+"""From the accepted event to the alert on the stream, at 200 events a second."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from bench.alert_town import KINDS, Report, found, reports
+from bench.figures import Baseline, Figure, Goal, percentile
+from bench.process import Outpost, processor_seconds, running, wait_quiet
+from bench.raw_log import at_rate, publish_to_consume_seconds
+from bench.town import issue
+from bench.wire import Link
+from deploy.kafka.broker import Broker, free_port, missing_tools
+
+PER_SECOND = 200.0
+BASELINE_SECONDS = 5.0
+CONNECTIONS = 24
+LATE_SECONDS = 15.0
+P50_MILLISECONDS = 50.0
+P99_MILLISECONDS = 250.0
+
+
+@dataclass(slots=True)
+class Times:
+    """Instants of one machine's monotonic clock, in seconds, by county."""
+
+    answered: dict[str, list[float]] = field(default_factory=dict)
+    arrived: dict[str, float] = field(default_factory=dict)
+    refused: int = 0
+    started: float = 0.0
+    ended: float = 0.0
+
+    def milliseconds(self) -> list[float]:
+        """From the answer to the last report that a county's alert needed, to its arrival."""
+        return [
+            1000 * (at - max(self.answered[county]))
+            for county, at in self.arrived.items()
+            if len(self.answered.get(county, ())) == len(KINDS)
+        ]
+
+
+async def measure_embedded(folder: Path, *, seconds: float) -> list[Figure]:
+    """On the log that is kept in PostgreSQL."""
+    return await _measure(folder / "embedded", "embedded", seconds=seconds)
+
+
+async def measure_kafka(folder: Path, *, seconds: float) -> list[Figure]:
+    """On a broker of our own; without Java and Maven there is nothing to measure."""
+    problem = missing_tools()
+    if problem is not None:
+        return [Figure("alert latency on Kafka", float("nan"), "ms", note=f"skipped: {problem}")]
+    broker = Broker(folder / "kafka", port=free_port())
+    await asyncio.to_thread(broker.start)
+    try:
+        brokers = broker.bootstrap_servers
+        return await _measure(folder / "on-kafka", "Kafka", seconds=seconds, brokers=brokers)
+    finally:
+        await asyncio.to_thread(broker.stop)
+
+
+async def _measure(
+    folder: Path, adapter: str, *, seconds: float, brokers: str = ""
+) -> list[Figure]:
+    counties = int(PER_SECOND * seconds / len(KINDS))
+    async with running(folder, brokers=brokers) as outpost, outpost.admin() as engine:
+        keys = await found(outpost, engine, counties)
+        reader = await issue(engine, "bench reader")
+        await wait_quiet(engine, within_seconds=120, embedded_log=not brokers)
+        times = Times()
+        used = processor_seconds(outpost.processes())
+        async with _stream(outpost, reader, times):
+            await _send(outpost, keys, times, counties=counties)
+            await _wait_for_all(times, counties)
+        spent = {
+            kind: total - used[kind]
+            for kind, total in processor_seconds(outpost.processes()).items()
+        }
+        raw = await publish_to_consume_seconds(
+            engine.url, brokers=brokers, per_second=PER_SECOND, seconds=BASELINE_SECONDS
+        )
+    figures = _figures(adapter, times, [1000 * one for one in raw], counties=counties)
+    count = sum(map(len, times.answered.values()))
+    return figures + [
+        Figure(f"processor time of {kind}, {adapter}", 1000 * total / count, "ms per event")
+        for kind, total in spent.items()
+    ]
+
+
+async def _send(outpost: Outpost, keys: dict[str, str], times: Times, *, counties: int) -> None:
+    """One report per request, on a schedule that does not wait for answers."""
+    wanted = list(reports(counties))
+    links: asyncio.Queue[Link] = asyncio.Queue()
+    for _ in range(CONNECTIONS):
+        links.put_nowait(await Link.open("127.0.0.1", outpost.port))
+
+    async def post(number: int) -> None:
+        report: Report = wanted[number]
+        link = await links.get()
+        answer = await link.post("/intake/reports", report.body, key=keys[report.kind])
+        now = time.perf_counter()
+        links.put_nowait(link)
+        if answer.status != 202 or b'"stored":1' not in answer.body:
+            times.refused += 1
+            return
+        times.answered.setdefault(report.county, []).append(now)
+
+    times.started = time.perf_counter()
+    await at_rate(post, len(wanted), per_second=PER_SECOND)
+    times.ended = time.perf_counter()
+    while not links.empty():
+        links.get_nowait().close()
+
+
+@asynccontextmanager
+async def _stream(outpost: Outpost, key: str, times: Times) -> AsyncIterator[None]:
+    """An open alert stream; the first version of each county's alert is noted as it arrives."""
+    opened = asyncio.Event()
+
+    async def follow() -> None:
+        headers = {"authorization": f"Bearer {key}"}
+        async with (
+            httpx.AsyncClient(base_url=outpost.base_url, timeout=None) as client,
+            client.stream("GET", "/alerts/stream", headers=headers) as response,
+        ):
+            response.raise_for_status()
+            async for line in response.aiter_lines():
+                opened.set()
+                if line.startswith("data:"):
+                    now = time.perf_counter()
+                    times.arrived.setdefault(json.loads(line[5:])["area_id"], now)
+
+    task = asyncio.create_task(follow())
+    try:
+        async with asyncio.timeout(30):
+            await opened.wait()
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _wait_for_all(times: Times, counties: int) -> None:
+    deadline = time.monotonic() + LATE_SECONDS
+    # The stream has its own task; there is nothing else to be told by.
+    while len(times.arrived) < counties and time.monotonic() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+
+
+def _figures(adapter: str, times: Times, raw: list[float], *, counties: int) -> list[Figure]:
+    found_after = times.milliseconds()
+    rate = sum(map(len, times.answered.values())) / (times.ended - times.started)
+    note = (
+        f"{len(found_after):,} alerts of {counties:,} expected, {rate:.0f} events/s accepted,"
+        f" refused {times.refused}; highest {percentile(found_after, 1.0):.0f} ms"
+    )
+    return [
+        Figure(
+            f"accepted → alert, p50, {adapter}", percentile(found_after, 0.5), "ms",
+            Goal("at most", P50_MILLISECONDS),
+            (Baseline("publish → consume", percentile(raw, 0.5)),), note,
+        ),
+        Figure(
+            f"accepted → alert, p99, {adapter}", percentile(found_after, 0.99), "ms",
+            Goal("at most", P99_MILLISECONDS),
+            (Baseline("publish → consume", percentile(raw, 0.99)),),
+        ),
+    ]  # fmt: skip

@@ -1,0 +1,36 @@
+"""Which errors mean that PostgreSQL is away or overtaxed, and which are mistakes of ours.
+
+asyncpg and SQLAlchemy report a server that dies in a dozen ways: by `OSError` when connecting, by
+asyncpg's own classes between log-in and query, by a bare `DBAPIError` in the middle of a statement.
+Deadlocks, cancelled statements and an exhausted pool belong here, too: what was asked for can
+succeed if it is asked again.
+"""
+
+from __future__ import annotations
+
+import asyncpg
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NotSupportedError,
+    ProgrammingError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+# No waiting cures these.
+MISTAKES = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
+# `TimeoutError` is an `OSError`. The mistakes are `DBAPIError`s: ask for them first.
+AWAY = (
+    DBAPIError,
+    PoolTimeout,
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the same work may succeed later, unchanged."""
+    return isinstance(error, AWAY) and not isinstance(error, MISTAKES)

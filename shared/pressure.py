@@ -1,0 +1,34 @@
+"""How busy the doors of this process are, and the courtesy of heavy streams towards them.
+
+One process has one thread. When phones press at the door, applying yesterday's scans can wait a
+moment; being told to wait at the gate cannot. Heavy groups give way, but never for longer than
+`GIVE_WAY_SECONDS` a batch: under any load they go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+# So many writes at once mean that senders wait for one another.
+BUSY_WRITES = 4
+GIVE_WAY_SECONDS = 1.0
+LOOK_SECONDS = 0.02
+
+
+class Pressure:
+    """Writes in flight over all doors of the process."""
+
+    def __init__(self) -> None:
+        self.writes = 0
+
+    @property
+    def is_high(self) -> bool:
+        return self.writes >= BUSY_WRITES
+
+    async def give_way(self) -> None:
+        """Return when the doors are calm, or after `GIVE_WAY_SECONDS`."""
+        until = time.monotonic() + GIVE_WAY_SECONDS
+        # There is no event to await: pressure rises and falls with every request.
+        while self.is_high and time.monotonic() < until:  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_SECONDS)
