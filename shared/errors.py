@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,19 @@ class FieldProblem:
 
     def as_dict(self) -> dict[str, str]:
         return {"field": self.field, "text": self.text, "expected": self.expected}
+
+
+# Longer, with a digit or in another script, a field that nobody knows may be a person's data.
+_FIELD = re.compile(r"[a-z][a-z_]{0,39}")
+
+
+def field_at(places: Sequence[str | int], kind: str) -> str:
+    """The path of a field as pydantic found it; an unknown field is told only if it looks like one:
+    its name is the sender's own text."""
+    told = [str(place) for place in places]
+    if told and kind == "extra_forbidden" and not _FIELD.fullmatch(told[-1]):
+        told[-1] = "(unknown field)"
+    return ".".join(told)
 
 
 @dataclass
@@ -63,6 +77,12 @@ class Unauthenticated(AppError):
 
 class Forbidden(AppError):
     status, slug, title = 403, "forbidden", "Not permitted"
+
+
+class OtherOrigin(Forbidden):
+    """A page of another site tried to act with this person's session."""
+
+    slug, title = "other-origin", "The request does not come from this console"
 
 
 class NotFound(AppError):

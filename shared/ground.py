@@ -29,7 +29,6 @@ from shared.service import Service
 from shared.settings import Settings
 
 SHARED_FOLDER = Path(__file__).parent
-BUS_OVERFLOW = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +137,10 @@ class Ground:
         engine = create_async_engine(
             service_url(self.admin_url, service, password),
             pool_size=size,
-            max_overflow=BUS_OVERFLOW,
+            # Under load whoever comes waits for a connection; opening one costs more than that.
+            max_overflow=0,
             pool_timeout=10,
+            pool_use_lifo=True,
             # Without this an error's text would carry the values of the row, and so a person.
             hide_parameters=True,
             connect_args={

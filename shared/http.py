@@ -15,8 +15,17 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.access import Credentials, Viewer
-from shared.database.absence import AWAY, MISTAKES
-from shared.errors import AppError, Forbidden, Unauthenticated, Unavailable
+from shared.database.absence import AWAY, MISTAKES, is_unkeepable
+from shared.errors import (
+    AppError,
+    BadRequest,
+    Forbidden,
+    InvalidPayload,
+    OtherOrigin,
+    Unauthenticated,
+    Unavailable,
+    field_at,
+)
 from shared.log import logger
 from shared.metrics import REQUEST_SECONDS
 from shared.service import Room, Service
@@ -49,9 +58,29 @@ class GuardedRoute(APIRoute):
                     )
                 if not viewer.may(permission):
                     raise Forbidden(f"the permission {permission} is missing", "ask for the scope")
+                _refuse_borrowed_session(request, viewer)
+            if b"%00" in request.scope["query_string"]:  # PostgreSQL keeps no NUL, nobody means one
+                raise BadRequest("the address holds a NUL sign", "send it without %00")
             return await handle(request)
 
         return guarded
+
+
+def comes_from_elsewhere(request: Request) -> bool:
+    """Whether the browser says that a page of another origin sends this. Ports are origins too:
+    `SameSite` lets those through. Who sends neither header is no browser."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None and site != "same-origin":
+        return True
+    return origin is not None and origin.partition("://")[2] != request.headers.get("host")
+
+
+def _refuse_borrowed_session(request: Request, viewer: Viewer) -> None:
+    """A key is never sent by a browser of itself, a session is: writes with one come from our own
+    pages alone."""
+    writes = request.method not in ("GET", "HEAD")
+    if writes and viewer.subject.startswith("staff:") and comes_from_elsewhere(request):
+        raise OtherOrigin("the request comes from another site", "act on the console itself")
 
 
 class Door(APIRouter):
@@ -77,6 +106,17 @@ def room_of(request: Request) -> Room:
 def viewer_of(request: Request) -> Viewer:
     """Who is asking; a FastAPI dependency. Routes are guarded, so there is one."""
     return cast(Viewer, request.state.viewer)
+
+
+async def is_same_viewer(request: Request) -> bool:
+    """Whether the credential of a request that lasts still gives what it gave when it began. A
+    database away ends no stream."""
+    credentials = cast(Credentials, request.app.state.credentials)
+    try:
+        viewer = await credentials.of_headers(dict(request.scope["headers"]))
+    except AWAY:
+        return True
+    return viewer == viewer_of(request)
 
 
 class Doorkeeper:
@@ -108,8 +148,7 @@ class Doorkeeper:
         try:
             await self._enter(scope, receive, watch)
         finally:
-            route = getattr(scope.get("route"), "path", "unmatched")
-            REQUEST_SECONDS.labels(self._service, route, str(status)).observe(
+            REQUEST_SECONDS.labels(self._service, _route_of(scope), str(status)).observe(
                 time.perf_counter() - started
             )
 
@@ -132,6 +171,11 @@ class Doorkeeper:
         finally:
             self._writes -= write
             self._pressure.writes -= write
+
+
+def _route_of(scope: Scope) -> str:
+    """The template, never the path: that is the sender's own text."""
+    return getattr(scope.get("route"), "path", "unmatched")
 
 
 def problem(error: AppError) -> JSONResponse:
@@ -188,7 +232,7 @@ def answer_errors(app: FastAPI) -> None:
         # Places and expectations only: the values that came in could name a person.
         problems = [
             {
-                "field": ".".join(str(part) for part in item["loc"] if part != "body"),
+                "field": field_at([one for one in item["loc"] if one != "body"], item["type"]),
                 "text": item["msg"],
                 "expected": item["type"],
             }
@@ -218,13 +262,19 @@ def answer_errors(app: FastAPI) -> None:
             media_type="application/problem+json",
         )
 
-    async def away(_: Request, error: Exception) -> Response:
+    async def away(request: Request, error: Exception) -> Response:
+        if is_unkeepable(error):
+            LOG.warning("value_unkeepable", route=_route_of(request.scope))
+            told = "a value does not fit: NUL, or a number or an instant out of range"
+            return problem(InvalidPayload(told, "send text without NUL and dates people live in"))
         LOG.warning("database_unavailable", error=type(error).__name__)
         return problem(Unavailable("the database is away", "try again; nothing was stored"))
 
     async def unexpected(request: Request, error: Exception) -> Response:
         reference = str(uuid4())
-        LOG.error("request_failed", reference=reference, path=request.url.path, exc_info=error)
+        LOG.error(
+            "request_failed", reference=reference, route=_route_of(request.scope), exc_info=error
+        )
         body = AppError("something broke here; it is logged", f"quote the reference {reference}")
         return problem(body)
 
@@ -234,5 +284,5 @@ def answer_errors(app: FastAPI) -> None:
     for kind in AWAY:
         app.add_exception_handler(kind, away)
     # The nearest class decides, so a mistake is not taken for an absence.
-    for kind in (*MISTAKES, Exception):
-        app.add_exception_handler(kind, unexpected)
+    for mistake in (*MISTAKES, Exception):
+        app.add_exception_handler(mistake, unexpected)

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
@@ -16,8 +17,8 @@ from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
-from sqlalchemy import Executable, or_, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Date, Executable, Select, Table, Text, bindparam, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.engine import CursorResult
 
 from shared.database.tables import StandardTables
@@ -62,7 +63,9 @@ class PolicyInForce(Generic[Document]):
 class Reader(Protocol):
     """A read session or a unit of work."""
 
-    async def execute(self, statement: Executable, /) -> CursorResult[Any]: ...
+    async def execute(
+        self, statement: Executable, rows: Mapping[str, Any] | None = None, /
+    ) -> CursorResult[Any]: ...
 
 
 class PolicyFile(BaseModel):
@@ -176,20 +179,15 @@ async def policies_in_force(
     """All documents of the kind in force there and then: per id the highest version, nearest area
     first.
     """
-    table = tables.policy
     ancestors, zone = await _area_of(reader, tables, question.area_id)
-    day = question.at.astimezone(ZoneInfo(zone)).date()
     rows = await reader.execute(
-        select(table)
-        .where(
-            table.c.kind == question.kind,
-            table.c.state == "active",
-            table.c.valid_from <= day,
-            or_(table.c.valid_to.is_(None), table.c.valid_to >= day),
-            or_(table.c.disease.is_(None), table.c.disease == question.disease),
-            or_(table.c.area_id.is_(None), table.c.area_id.in_(ancestors)),
-        )
-        .order_by(table.c.id, table.c.version.desc())
+        _in_force(tables.policy),
+        {
+            "kind": question.kind,
+            "day": question.at.astimezone(ZoneInfo(zone)).date(),
+            "disease": question.disease,
+            "ancestors": ancestors,
+        },
     )
     newest: dict[str, Any] = {}
     for row in rows:
@@ -203,6 +201,25 @@ async def policies_in_force(
         PolicyInForce(row.id, row.version, model.model_validate(row.document))
         for row in sorted(newest.values(), key=nearness)
     ]
+
+
+@cache
+def _in_force(table: Table) -> Select[Any]:
+    """Built once: every report asks this, and building it costs more than the answer."""
+    day, ancestors = bindparam("day", type_=Date), bindparam("ancestors", type_=ARRAY(Text))
+    columns = table.c
+    return (
+        select(table)
+        .where(
+            columns.kind == bindparam("kind", type_=Text),
+            columns.state == "active",
+            columns.valid_from <= day,
+            or_(columns.valid_to.is_(None), columns.valid_to >= day),
+            or_(columns.disease.is_(None), columns.disease == bindparam("disease", type_=Text)),
+            or_(columns.area_id.is_(None), columns.area_id == func.any(ancestors)),
+        )
+        .order_by(columns.id, columns.version.desc())
+    )
 
 
 async def policy_in_force(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -250,15 +251,15 @@ class _Freshness:
     def __init__(self, runtime: Runtime, service: Service) -> None:
         self._runtime = runtime
         self._service = service
-        self._started = time.monotonic()
 
     def stale_seconds(self, purpose: str) -> float:
+        """Endless until the group has caught up once: nobody knows how old the copies are that a
+        process finds when it starts, and a verdict by them must not say pass."""
         name = f"{self._service.name}.{purpose}"
         for loop in self._runtime.consumers:
-            if loop.name == name:
-                since = loop.caught_up_at or self._started
-                return time.monotonic() - since
-        return time.monotonic() - self._started
+            if loop.name == name and loop.caught_up_at is not None:
+                return time.monotonic() - loop.caught_up_at
+        return math.inf
 
 
 def topic_shapes(services: Sequence[Service]) -> list[TopicShape]:

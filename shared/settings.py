@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = "json"
     member_slots: int = Field(default=16, ge=1, description="Processes of one service at most")
     pool_size: int = Field(
-        default=4, ge=1, description="Database connections per service and process"
+        default=8, ge=1, description="Database connections per service and process"
     )
     writes_in_flight: int = Field(
         default=64, ge=1, description="HTTP writes at once per service before 503 with Retry-After"

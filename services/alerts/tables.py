@@ -14,7 +14,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from shared.database.tables import instant, service_metadata, standard_tables
 
@@ -130,5 +130,7 @@ case = Table(
     Column("version", Integer, nullable=False),
     Column("event_id", Uuid, nullable=False),
     Column("standing", Boolean, nullable=False),
+    # The results that a person's discard covers: their signals fall with it, later ones do not.
+    Column("set_aside", ARRAY(Uuid), nullable=False, server_default="{}"),
     Column("reason", Text, nullable=False),
 )

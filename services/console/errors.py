@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from shared.errors import Forbidden, NotFound, Unavailable
-
-
-class OtherOrigin(Forbidden):
-    """A page of another site tried to act with this person's session."""
-
-    slug, title = "other-origin", "The request does not come from this console"
+from shared.errors import NotFound, Unavailable
 
 
 class CardNotFound(NotFound):

@@ -33,4 +33,11 @@ AWAY = (
 
 def is_away(error: BaseException) -> bool:
     """Whether the same work may succeed later, unchanged."""
-    return isinstance(error, AWAY) and not isinstance(error, MISTAKES)
+    return isinstance(error, AWAY) and not isinstance(error, MISTAKES) and not is_unkeepable(error)
+
+
+def is_unkeepable(error: BaseException) -> bool:
+    """SQLSTATE class 22, asyncpg's own among them: a value that no column of its type can hold
+    (NUL, an instant before year 1, a number too large). Also a bare `DBAPIError`."""
+    state = getattr(getattr(error, "orig", error), "sqlstate", None)
+    return str(state or "").startswith("22")

@@ -43,6 +43,9 @@ class CaseChanged(Event):
     reason: str
     cause_id: UUID | None = None
     evidence: tuple[Evidence, ...] = ()
+    set_aside: tuple[Evidence, ...] = Field(
+        default=(), description="what a person's discard covers; newer evidence is not in it"
+    )
     policy: str | None = None
 
 

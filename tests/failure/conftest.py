@@ -83,18 +83,23 @@ SetStage = Callable[..., Awaitable[Stage]]
 
 @pytest_asyncio.fixture
 async def set_stage(template: URL, tmp_path: Path) -> AsyncIterator[SetStage]:
-    """Makes stages; the first process of each is up. Everything ends with the test."""
+    """Makes stages, their first process up if not wished otherwise. All ends with the test."""
     made: list[str] = []
     async with AsyncExitStack() as stack:
 
-        async def make(*, faults: Sequence[Fault] = (), brokers: str = "") -> Stage:
+        async def make(
+            *, faults: Sequence[Fault] = (), brokers: str = "", started: bool = True
+        ) -> Stage:
             name = f"failure_{secrets.token_hex(6)}"
             url = await copy_template(template, name)
             made.append(name)
             folder = tmp_path / name
             folder.mkdir()
             settings = journey_settings(url, folder, at=NOW, brokers=brokers)
-            return await stack.enter_async_context(run_stage(settings, url, folder, faults))
+            stage = await stack.enter_async_context(run_stage(settings, url, folder, faults))
+            if started:
+                await stage.house.start()
+            return stage
 
         yield make
     for name in made:
@@ -105,7 +110,7 @@ async def set_stage(template: URL, tmp_path: Path) -> AsyncIterator[SetStage]:
 async def run_stage(
     settings: Settings, url: URL, folder: Path, faults: Sequence[Fault] = ()
 ) -> AsyncIterator[Stage]:
-    """A stage on a database that has its schemas."""
+    """A stage on a database that has its schemas; its process is not started yet."""
     house = House(environment_of(settings), folder, list(faults))
     sender = Sender(house, await issue_keys(url))
     async with AsyncExitStack() as stack:
@@ -113,7 +118,6 @@ async def run_stage(
         stack.push_async_callback(house.close)
         ground = await stack.enter_async_context(open_ground(settings))
         house.unsent_of = ground.unsent_of
-        await house.start()
         yield Stage(settings, house, ground, sender)
 
 
@@ -124,6 +128,7 @@ async def reference(template: URL, tmp_path_factory: pytest.TempPathFactory) -> 
     url = await copy_template(template, "failure_reference")
     settings = journey_settings(url, folder, at=NOW)
     async with run_stage(settings, url, folder) as stage:
+        await stage.house.start()
         await stage.walk(0)
         found = await read_everything(stage.ground, stage.sender, NOW)
     await drop_database(template, "failure_reference")

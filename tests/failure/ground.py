@@ -95,7 +95,7 @@ async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
 async def issue_keys(url: URL) -> dict[str, str]:
     """One key for each source, and "" for the one who registers and reads."""
     engine = create_async_engine(url, poolclass=NullPool)
-    everything = all_permissions(SERVICES)
+    everything = [*all_permissions(SERVICES), "metrics.read"]
     keys = {"": await issue_key(engine, "walker", Grant(everything, ["*"]))}
     for source in SOURCES:
         grant = Grant(everything, ["*"], source_id=source.id)

@@ -94,7 +94,6 @@ class Sender:
     def headers(self, name: str = "") -> dict[str, str]:
         return {"authorization": f"Bearer {self.keys[name]}"}
 
-
     async def deliver(self, requests: Sequence[Request]) -> None:
         """All of them, in this order as far as several at once have one."""
         gate = asyncio.Semaphore(AT_ONCE)

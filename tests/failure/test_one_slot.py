@@ -41,8 +41,7 @@ class Pair:
 @pytest_asyncio.fixture
 async def pair(set_stage: SetStage) -> AsyncIterator[Pair]:
     """Both start at the same moment, and race for every slot."""
-    stage = await set_stage()
-    await stage.house.end()
+    stage = await set_stage(started=False)
     folder = stage.house.folder / "second"
     folder.mkdir()
     second = House(stage.house.environment, folder)

@@ -78,6 +78,7 @@ async def test_postgresql_killed_and_restarted_costs_nothing(
     url = await copy_template(own_server.admin_url, "failure_own")
     settings = journey_settings(url, tmp_path, at=NOW)
     async with run_stage(settings, url, tmp_path) as stage:
+        await stage.house.start()
         await _walk_through_outage(stage, own_server, own_server.restart_if_dead)
         await stage.judge(reference)
         assert await stage.house.end() == 0

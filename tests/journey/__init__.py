@@ -1,1 +1,1 @@
-"""Real input walks through the whole house: nothing here looks inside a service, all goes through its doors."""
+"""Real input walks through the whole house, in and out by its doors alone."""

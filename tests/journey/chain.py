@@ -1,10 +1,11 @@
-"""Walk 5: the whole chain, from three sources in one county and a positive result to its withdrawal.
+"""Walk 5: the whole chain, from three sources and a positive result to the withdrawal.
 
-The visit is a NIST A04 whose facility was registered to the county, the result a CDC report whose patient
-was first seen at checkpoints; nothing else in the two messages is edited. Dates of the rest follow theirs:
+The visit is a NIST A04 whose facility was registered to the county, the result a CDC report whose
+patient was registered as a person with scans; the two messages are not edited. The dates of the
+rest follow theirs:
 
     02-13 12:00  ada eats in the canteen with ben and cam; fay passes by, too short to count
-    02-13 18:00  dee meets ben at the gym: a contact of a contact; gus met him there in the morning, before
+    02-13 18:00  dee meets ben at the gym: a contact of a contact; gus met him there before that
     02-14 10:00  cam meets eve at the market
     02-14 11:45  ada's result: a probable case, so ben and cam are under order from then
     02-15        eve is a case too, told by a list: cam is a contact of two cases
@@ -112,7 +113,7 @@ def facts(outside_data: Path) -> list[Step]:
 
 
 async def play(outpost: Outpost, steps: Sequence[Step], *, settle_every: int = 0) -> None:
-    """One step after the other; with `settle_every`, so many are heard and judged before the next."""
+    """One step after the other; `settle_every` so many, all is heard and judged before the next."""
     for number, step in enumerate(steps, start=1):
         await step.act(outpost)
         if settle_every and number % settle_every == 0:
@@ -127,7 +128,7 @@ async def play_at_once(outpost: Outpost, steps: Sequence[Step]) -> None:
 
 
 async def name_persons(outpost: Outpost) -> None:
-    """The walk's names of persons that the doors only know by id (registering again changes nothing)."""
+    """The walk's names of persons, by id; registering them again changes nothing."""
     await register(outpost, *PERSONS)
     await outpost.settled()
 
@@ -211,7 +212,7 @@ def _case_list(name: str) -> Step:
     async def act(outpost: Outpost) -> None:
         response = await outpost.ask(
             "POST", "/intake/lists", params={"disease": "covid19", "id_scheme": EVE.scheme},
-            content="id,onset_date,report_date\neve,2020-02-14,2020-02-15\n".encode(),
+            content=b"id,onset_date,report_date\neve,2020-02-14,2020-02-15\n",
             headers=await speak_as(outpost, DESK) | {"content-type": "text/csv"},
         )  # fmt: skip
         assert response.status_code == 202, response.text

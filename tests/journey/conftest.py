@@ -18,7 +18,7 @@ from tests.conftest import skip_or_fail
 from tests.journey.database import copy_template, drop_database, make_template
 from tests.journey.harness import Outpost, embedded_outpost, journey_settings, kafka_outpost
 
-# Long after the last of the outside data (2020-04-22), so that every timer that can fire has a past.
+# After the last of the outside data (2020-04-22).
 NOW = datetime(2020, 5, 1, 12, tzinfo=UTC)
 
 MakeOutpost = Callable[..., Awaitable[Outpost]]

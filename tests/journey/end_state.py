@@ -1,7 +1,8 @@
 """What people can see at the end of a walk, with stable names in the place of ids.
 
-Two runs of one walk are compared by this: everything that the doors tell, without versions and without
-the moments at which something was recorded, and with every id replaced by a name that the walk knows.
+Two runs of one walk are compared by this: everything that the doors tell, without versions and
+without the moments at which something was recorded, and with every id replaced by a name that the
+walk knows.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Names:
         return self._known.get(record_id or "", "?")
 
     def plain(self, value: Any) -> Any:
-        """The same without versions and ids, lists in one order; of a cause only that it is told."""
+        """Without versions and ids, lists in one order; of a cause only that it is told."""
         if isinstance(value, dict):
             return {
                 key: (item is not None) if key == "cause_id" else self.plain(item)

@@ -51,7 +51,7 @@ class Outpost:
     databases: dict[str, Database]
     bus: Bus
     admin_url: URL
-    clients: dict[str, Iterator[httpx.AsyncClient]]
+    clients: Mapping[str, Iterator[httpx.AsyncClient]]
     clock: ManualClock
     on_kafka: bool = False
     # What the walk calls a record, by the record's id.

@@ -1,9 +1,10 @@
 """The processes of the walks on Kafka: `python -m tests.journey.process tracing alerts,console`.
 
-One process per argument, each with the services that it names, as `python -m services.<name>` would run
-them; with two differences: the business clock stands still at `OUTPOST_CLOCK_START_AT`, so that processes
-judge alike, and all end when stdin is closed. They are forked from one that has imported everything, which
-saves two seconds of two cores per process. Each tells on stdout `<number of the argument> <address>`.
+One process per argument, each with the services that it names, as `python -m services.<name>` would
+run them; with two differences: the business clock stands still at `OUTPOST_CLOCK_START_AT`, so that
+processes judge alike, and all end when stdin is closed. They are forked from one that has imported
+everything, which saves two seconds per process. Each tells on stdout
+`<number of the argument> <address>`.
 """
 
 from __future__ import annotations

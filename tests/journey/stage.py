@@ -14,7 +14,7 @@ from tests.journey.harness import Outpost, all_permissions
 
 
 def id_of(kind: str, name: str) -> UUID:
-    """The id that this walk gives to a source, so that it can have a key before it is registered."""
+    """The id of a source, so that it can have a key before it is registered."""
     return uuid5(NAMESPACE_OID, f"outpost walk {kind} {name}")
 
 
@@ -80,7 +80,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person, known everywhere by one identifier: so that a scan may come before the registration."""
+    """A person, known by one identifier, so that a scan may come before the registration."""
 
     name: str
     area_id: str | None = None

@@ -166,7 +166,7 @@ def assert_same(in_order: Walked, ends: BothEnds) -> None:
     assert differences(in_order[1].after, ends.after) == []
 
 
-@pytest.mark.parametrize("seed", range(1, 6))
+@pytest.mark.parametrize("seed", range(1, 5))
 async def test_shuffled_it_ends_the_same(
     in_order: Walked, start_outpost: MakeOutpost, outside_data: Path, seed: int
 ) -> None:
@@ -213,7 +213,7 @@ async def test_all_at_once_it_ends_the_same(
 async def test_discarded_in_the_middle_what_stands_at_the_end_is_the_same(
     in_order: Walked, start_outpost: MakeOutpost, outside_data: Path
 ) -> None:
-    """What arrives after the discard raises nobody: no contact, order, breach or alert of that case."""
+    """What arrives after the discard raises nothing that would have rested on that case."""
     outpost = await start_outpost(at=NOW)
     steps = facts(outside_data)
     result = next(step for step in steps if step.name == "result")

@@ -342,7 +342,7 @@ async def judged(
     except httpx.HTTPError as error:
         return f"the connection broke ({type(error).__name__})"
     status = answer.status_code
-    if status >= 500 and status != 503:
+    if status >= 500:
         return f"{status}: {answer.text}"
     if target.streams and status == 200:
         return None

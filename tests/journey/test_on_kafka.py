@@ -1,6 +1,6 @@
 """The walks on a real Apache Kafka: two processes of each service, each walk on a fresh broker.
 
-Walks 1 to 3 run on two processes that carry all services; walk 5 on two processes of each service apart.
+Walks 1 to 3 run on two processes that carry all services, walk 5 on two processes of each service.
 What they must end with is what the same walk ended with on the embedded log.
 """
 
@@ -69,7 +69,7 @@ async def test_the_outbreak_of_2015_is_imported_twice_and_changes_nothing_then(
     assert sum(case["onset_date"] is None for case in cases) == 27
     (links,) = imported.second["links"]
     assert (links["edges"], links["infectees"]) == (98, 95)
-    assert links["top_infectors"][0]["infectees"] == 38
+    assert max(top["infectees"] for top in links["top_infectors"]) == 38
 
 
 async def test_the_whole_chain_at_once_ends_as_in_order_on_the_embedded_log(

@@ -34,7 +34,17 @@ DESK = Source("desk", "list", default_zone="Asia/Shanghai")
 NAME, OTHER_NAME = "欧阳种植", "Plantagenet-Zzyzx"
 NUMBER, OTHER_NUMBER, LIST_NUMBER = "34010219700101777X", "QX7741199Z", "340102198802027771"
 PHONE, ADDRESS, PERMIT = "+86 138 0013 8777", "Plantedstrasse 77, 3rd floor", "TRAVEL-340102777"
-PLANTED = (NAME, OTHER_NAME, NUMBER, OTHER_NUMBER, LIST_NUMBER, PHONE, ADDRESS, PERMIT, "PLANTEDSTRASSE")
+PLANTED = (
+    NAME,
+    OTHER_NAME,
+    NUMBER,
+    OTHER_NUMBER,
+    LIST_NUMBER,
+    PHONE,
+    ADDRESS,
+    PERMIT,
+    "PLANTEDSTRASSE",
+)
 # What a person writes as a reason stays in the trail, and goes no further.
 REASON = "spoke with Reasonable-Qwyx"
 SERVICE_SCHEMAS = ("intake", "tracing", "quarantine", "alerts", "console", "bus", "access")
@@ -53,7 +63,9 @@ MESSAGE = (
     "OBX|1|NM|8310-5^Temp^LN||{value}|Cel^^UCUM|||||F|||20200501100000+0800\r"
     f"OBX|2|TX|8661-1^Chief complaint^LN||fever and cough, call {PHONE} ({NAME})||||||F\r"
 )
-LINE_LIST = f"id,name,onset_date,report_date,remarks\n{LIST_NUMBER},{NAME},2020-04-29,2020-04-30,{PHONE}\n"
+LINE_LIST = (
+    f"id,name,onset_date,report_date,remarks\n{LIST_NUMBER},{NAME},2020-04-29,2020-04-30,{PHONE}\n"
+)
 BROKEN_LIST = f"id,name,onset_date,report_date\n{LIST_NUMBER},{NAME},{NAME},{NUMBER}\n"
 PAIRS = f"infector,infectee,setting\n{LIST_NUMBER},{NUMBER},dinner with {NAME}\n"
 
@@ -220,7 +232,9 @@ async def post_messages(outpost: Outpost, found: Findings) -> None:
             stranger.format(control="c2", value="38.9", late=""),
             MESSAGE.format(control="c3", value="38.9", late="").replace("19700101", NAME),
             MESSAGE.format(control="c4", value="38.9", late="").replace("ADT^A04", f"ADT^{NAME}"),
-            MESSAGE.format(control="c5", value="38.9", late="").replace("PV1|1|E", f"{NAME}|{PHONE}"),
+            MESSAGE.format(control="c5", value="38.9", late="").replace(
+                "PV1|1|E", f"{NAME}|{PHONE}"
+            ),
             laboratory,
             f"BHS|^~\\&|APP|CLINIC^1.2.3^ISO\r{laboratory}BTS|{NAME}\r",
             f"PID|1||{NUMBER}||{NAME}\r",
@@ -320,7 +334,10 @@ async def look_through_doors(outpost: Outpost, found: Findings) -> None:
         paths.append(f"/intake/messages/{message['message_id']}")
     for case in await outpost.pages("/tracing/cases", "cases"):
         paths += [f"/tracing/cases/{case['id']}", f"/tracing/cases/{case['id']}/contacts"]
-        paths += [f"/intake/persons/{case['person_id']}", f"/tracing/persons/{case['person_id']}/links"]
+        paths += [
+            f"/intake/persons/{case['person_id']}",
+            f"/tracing/persons/{case['person_id']}/links",
+        ]
     for order in (await outpost.read("/quarantine/orders"))["orders"]:
         paths.append(f"/quarantine/orders/{order['id']}")
     for alert in (await outpost.read("/alerts/alerts"))["alerts"]:

@@ -14,14 +14,20 @@ import pytest_asyncio
 from tests.journey.conftest import MakeOutpost
 from tests.journey.end_state import differences, read_end_state, read_signals
 from tests.journey.harness import Outpost
-from tests.journey.messages import Acknowledgement, broken_messages, control_id, folder
-from tests.journey.messages import with_field, without_segment
+from tests.journey.messages import (
+    Acknowledgement,
+    broken_messages,
+    control_id,
+    folder,
+    with_field,
+    without_segment,
+)
 from tests.journey.stage import Source, register
 from tests.journey.walk_syndromic import post_files, read_visits, register_senders
 
 A04 = "cb_TestGroup_1_TestCase_1_TestStep_1.hl7"
 REFUSING = ("MSH-9", "MSH-11", "MSH-12")
-# Without a sender nobody answers for the message, without a visit number there is no visit: both kept.
+# Without a sender nobody answers for the message, without a number there is no visit: both kept.
 STATES = dict.fromkeys(REFUSING, "refused") | {
     "MSH-4": "waiting_for_registration", "PV1-19": "without_effect",
 }  # fmt: skip
@@ -78,7 +84,7 @@ async def test_there_are_exactly_four_encounters_and_the_newest_event_tells_each
         for code, visit in visits.items()
     }
     assert told == {
-        # Discharged at 17:00; the A04 that came after it in name order is older and changes nothing.
+        # Discharged at 17:00; the A04 that follows in name order is older and changes nothing.
         "urgent care": (at(2010, 2, 20, 23), at(2010, 2, 20, 13, 30), at(2010, 2, 20, 22), False),
         "western": (at(2012, 7, 17, 23), at(2012, 7, 17, 22), at(2012, 7, 17, 23), True),
         # Discharged from the emergency room at 08:25 and admitted at 08:35: the admission is newer.
@@ -136,7 +142,7 @@ async def tables(outpost: Outpost) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 async def test_any_order_of_arrival_gives_the_same_four_encounters(
     walked: Walked, start_outpost: MakeOutpost, files: dict[str, bytes], seed: int
 ) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Depends, Query
-from pydantic import AwareDatetime
 
 from services.alerts.repository.rules import AreaLevel
 from services.alerts.repository.signals import SignalFilter, list_signals, summarize_signals
 from services.alerts.schemas.alerts import RecordView
 from services.alerts.schemas.signals import SignalCount, SignalList, SignalSummary
 from shared.access import Viewer
+from shared.bounds import Moment
 from shared.http import Door, room_of, viewer_of
 from shared.service import Room
 
@@ -21,8 +21,8 @@ door = Door("/alerts/signals", tag="signals")
 def signal_filter(
     area: str | None = None,
     kind: str | None = None,
-    since: AwareDatetime | None = None,
-    until: AwareDatetime | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
     standing: bool | None = True,
 ) -> SignalFilter:
     """`area` includes everything below it; `since` (included) and `until` (not included) are event

@@ -44,8 +44,7 @@ class Judged:
     def cause_id(self) -> UUID:
         """The version of a fact that made it so."""
         row = self.row
-        fallen = row.case_standing is False
-        return UUID(str(row.case_event_id if fallen else row.fact_event_id))
+        return UUID(str(row.case_event_id if row.case_fallen else row.fact_event_id))
 
     def areas(self, area_of: str) -> set[str]:
         """Where it counted before and where it counts now."""
@@ -81,15 +80,18 @@ def _standing(row: Row[Any], newest_version: int) -> Standing:
         row.place_area_id,
         row.residence_area_id,
         row.known_place_area_id,
-        case_fallen=row.case_standing is False,
+        case_fallen=bool(row.case_fallen),
     )
     return standing_of(kept, newest_version)
 
 
 def _announce(work: Work, one: Judged) -> None:
     row, now = one.row, one.now
-    fallen = row.case_standing is False
-    reason = f"case: {row.case_reason}" if fallen else row.reason
+    reason = row.reason
+    if row.case_fallen:
+        # The case may stand again on a newer specimen; this one stays set aside.
+        why = "this specimen was set aside" if row.case_standing else row.case_reason
+        reason = f"case: {why}"
     work.announce(
         SignalChanged(
             record_id=row.id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
@@ -28,13 +28,19 @@ TOPIC = AlertChanged.topic
 RING_SIZE = 2000
 READ_MOST = 500
 READ_WAIT_SECONDS = 1.0
-# A stream ends now and then so that a revoked session or key is noticed; the browser comes back by
-# itself.
+# A stream ends now and then, so that no connection lives for ever; the browser comes back by itself.
 STREAM_SECONDS = 900.0
 IDLE_SECONDS = 5.0
 # How long an area that has moved may still be streamed to its old viewers.
 LINES_SECONDS = 5.0
 RETRY_MILLISECONDS = 1000
+
+
+StillMay = Callable[[], Awaitable[bool]]
+
+
+async def _always() -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +170,12 @@ def _streamed(offset: int, event: AlertChanged, lines: dict[str, NamedLine]) -> 
 
 
 async def stream_alerts(
-    room: Room, viewer: Viewer, *, last_offset: int | None
+    room: Room, viewer: Viewer, *, last_offset: int | None, still_may: StillMay = _always
 ) -> AsyncIterator[bytes]:
     """Server-sent events for one viewer, from after `last_offset`, or from now on where it is None.
 
-    Ends when the client has fallen behind the ring, when the ledger cannot take more, or after a
+    Ends when the client has fallen behind the ring, when the ledger cannot take more, when
+    `still_may` (asked every five seconds) says that the key or session no longer holds, or after a
     quarter of an hour; the client resumes with `Last-Event-ID`.
     """
     ring, ledger = ring_of(room), ledger_of(room)
@@ -177,6 +184,7 @@ async def stream_alerts(
     yield ServerSentEvent(retry=RETRY_MILLISECONDS, comment="alerts").encode()
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + STREAM_SECONDS
+    ask_at = loop.time() + IDLE_SECONDS
     STREAM_VIEWERS.inc()
     try:
         if position < ring.from_offset:
@@ -189,6 +197,10 @@ async def stream_alerts(
         # An id from a log that has since begun anew must not keep the stream silent.
         position = min(position, ring.next_offset)
         while position >= ring.from_offset and not ledger.full and loop.time() < ends_at:
+            if loop.time() >= ask_at:
+                if not await still_may():
+                    return
+                ask_at = loop.time() + IDLE_SECONDS
             alerts = ring.since(position)
             if not alerts:
                 position = max(position, ring.next_offset)

@@ -32,13 +32,14 @@ async def store_places(work: Work, events: Sequence[PlaceChanged]) -> None:
 
 
 async def store_cases(work: Work, events: Sequence[CaseChanged]) -> None:
-    """Keep the newest version of each case: whether it stands, and why not."""
+    """Keep the newest version of each case: whether it stands, why not, what was set aside."""
     rows = [
         {
             "case_id": event.record_id,
             "version": event.record_version,
             "event_id": event.event_id,
             "standing": event.standing,
+            "set_aside": [item.id for item in event.set_aside],
             "reason": event.reason,
         }
         for event in _newest(events)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, func, or_, select, text, update
+from sqlalchemy import ColumnElement, any_, bindparam, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Row
 
@@ -79,6 +79,7 @@ async def lock_signals_of(work: Work, record_ids: Sequence[UUID]) -> Sequence[Ro
             select(
                 signal,
                 place.c.area_id.label("known_place_area_id"),
+                (signal.c.record_id == any_(case.c.set_aside)).label("case_fallen"),
                 case.c.standing.label("case_standing"),
                 case.c.event_id.label("case_event_id"),
                 case.c.reason.label("case_reason"),

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.alerts.domain.life import State
 from services.alerts.domain.rules import Level
+from shared.bounds import PlainText
 
 
 class AlertView(BaseModel):
@@ -98,7 +99,7 @@ class ActRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: str = Field(min_length=1, max_length=1000)
+    reason: PlainText = Field(min_length=1, max_length=1000)
 
 
 class ActAnswer(BaseModel):

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 
 from services.console.api.render import page_alone
-from services.console.errors import OtherOrigin
 from services.console.handlers.board import Asking
 from services.console.handlers.places import PlaceNames
 from services.console.repository.owners import owners_of
 from services.console.schemas.forms import FORM_BYTES_MOST
 from shared.access import SESSION_COOKIE
-from shared.errors import Forbidden, TooLarge, Unauthenticated
-from shared.http import Door, GuardedRoute, room_of, viewer_of
+from shared.errors import Forbidden, OtherOrigin, TooLarge, Unauthenticated
+from shared.http import Door, GuardedRoute, comes_from_elsewhere, room_of, viewer_of
 
 # What everybody on the board may do; the owners check again, with their own permissions and areas.
 READ = "alerts.read"
@@ -72,13 +70,9 @@ def sign_in_page(
 
 def require_same_origin(request: Request) -> None:
     """Beside `SameSite=Strict`: the browser itself says which page acts. Raises `OtherOrigin`."""
-    site = request.headers.get("sec-fetch-site")
-    origin = request.headers.get("origin")
-    if site is not None and site != "same-origin":
+    if comes_from_elsewhere(request):
         raise OtherOrigin("the request comes from another site")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-        raise OtherOrigin("the request comes from another site")
-    if site is None and origin is None:
+    if not {"sec-fetch-site", "origin"} & set(request.headers):
         raise OtherOrigin("neither Sec-Fetch-Site nor Origin is sent")
 
 

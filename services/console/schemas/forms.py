@@ -8,6 +8,8 @@ from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from shared.bounds import PlainText
+
 FORM_BYTES_MOST = 8_192
 FIELDS_MOST = 10
 
@@ -17,7 +19,7 @@ class SignIn(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    login: Annotated[str, StringConstraints(max_length=128)] = ""
+    login: Annotated[PlainText, StringConstraints(max_length=128)] = ""
     password: Annotated[str, StringConstraints(max_length=1024)] = ""
 
 
@@ -27,7 +29,7 @@ class Act(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     act: Annotated[str, StringConstraints(max_length=40)] = ""
-    reason: Annotated[str, StringConstraints(max_length=500)] = ""
+    reason: Annotated[PlainText, StringConstraints(max_length=500)] = ""
 
 
 def fields_of(body: bytes) -> Mapping[str, str]:

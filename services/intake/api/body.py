@@ -10,6 +10,7 @@ from fastapi import Query, Request
 from services.intake.domain.vault import Vault
 from services.intake.errors import no_source
 from services.intake.handlers.desk import Desk
+from services.intake.repository.sources import sees_source
 from services.intake.settings import LISTED_ROWS_MAX
 from shared.access import Viewer
 from shared.errors import TooLarge
@@ -52,10 +53,15 @@ async def read_body(request: Request, bytes_max: int) -> bytes:
     return b"".join(parts)
 
 
-def source_of(request: Request, named: UUID | None = None) -> UUID:
-    """The client's own source. Staff, whose session has none, names it; a client never may."""
+async def source_of(request: Request, named: UUID | None = None) -> UUID:
+    """The client's own source. Staff, whose session has none, names one whose place lies in their
+    areas; a client never may."""
     viewer: Viewer = viewer_of(request)
-    source_id = viewer.source_id or (named if viewer.subject.startswith("staff:") else None)
-    if source_id is None:
+    if viewer.source_id is not None:
+        return viewer.source_id
+    if named is None or not viewer.subject.startswith("staff:"):
         raise no_source()
-    return source_id
+    async with desk_of(request).database.read() as session:
+        if not await sees_source(session, viewer, named):
+            raise no_source()
+    return named

@@ -23,7 +23,7 @@ async def post_list(
     source: UUID | None = None,
 ) -> Response:
     """A line list of cases, or pairs of who infected whom; its headings tell which."""
-    source_id = source_of(request, source)
+    source_id = await source_of(request, source)
     reply = await import_list(
         desk_of(request),
         await read_body(request, LIST_BYTES_MAX),

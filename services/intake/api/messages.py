@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from services.intake.handlers.kept import look_at_message
 from services.intake.handlers.replay import replay_messages
 from services.intake.repository.messages import MessageFilter, list_findings, list_messages
 from services.intake.settings import PAGE_ROWS
+from shared.bounds import Moment
 from shared.database.work import Actor
 from shared.http import Door, viewer_of
 
@@ -24,7 +24,7 @@ Replayable = Literal["waiting_for_registration", "failed", "test_without_effect"
 async def get_messages(
     request: Request,
     state: str | None = None,
-    before: datetime | None = None,
+    before: Moment | None = None,
     limit: Limit = PAGE_ROWS,
 ) -> list[dict[str, Any]]:
     """Newest first; `before` is an instant to page on from.

@@ -37,7 +37,7 @@ MEMBERSHIPS, RESULTS = MembershipDoor(), ResultDoor()
 async def _take(
     request: Request, row_door: RowDoor[Any], read: ReadRows, source: UUID | None
 ) -> Response:
-    source_id = source_of(request, source)
+    source_id = await source_of(request, source)
     body = await read_body(request, BODY_BYTES_MAX)
     delivery = Delivery(source_id, viewer_of(request).subject, body, read(body))
     reply = await take_rows(desk_of(request), row_door, delivery)

@@ -17,6 +17,7 @@ from typing import Literal, cast
 from services.intake.domain.facts import Classification, DeclaredCase, DeclaredLink
 from services.intake.domain.references import PersonReference
 from services.intake.domain.rows import ArrivedRow, RowRefused
+from shared.bounds import check_year
 from shared.errors import FieldProblem
 
 ListKind = Literal["cases", "links"]
@@ -65,7 +66,11 @@ def read_list(
     """The kind of list and its rows. `ListUnreadable` when no heading tells what it is."""
     first_line = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=first_line.count)
-    rows = list(csv.reader(io.StringIO(text.replace("\x00", ""), newline=""), delimiter=delimiter))
+    try:
+        lines = io.StringIO(text.replace("\x00", ""), newline="")
+        rows = list(csv.reader(lines, delimiter=delimiter))
+    except csv.Error as error:
+        raise ListUnreadable("the text cannot be read as CSV: a cell without an end") from error
     if not rows:
         raise ListUnreadable("the list is empty")
     headings = [_plain(heading) for heading in rows[0]]
@@ -138,7 +143,7 @@ class _Reader:
         match = _COMPACT.fullmatch(told) or _DATE.fullmatch(told)
         try:
             if match:
-                return date(int(match[1]), int(match[2]), int(match[3]))
+                return check_year(date(int(match[1]), int(match[2]), int(match[3])))
         except ValueError:
             pass
         raise RowRefused(

@@ -10,7 +10,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from services.intake.domain.verdicts import REASONS, Verdict
-from shared.errors import FieldProblem
+from shared.errors import FieldProblem, field_at
 
 Fate = Literal["stored", "duplicate", "rejected"]
 ZONE_ASSUMED = "zone_assumed"
@@ -138,9 +138,7 @@ def settle_repeat(
 
 def field_problems(errors: Sequence[Any]) -> tuple[FieldProblem, ...]:
     """Places and expectations only; the values that came in could name a person."""
-    return tuple(FieldProblem(_path(item["loc"]), item["msg"], item["type"]) for item in errors)
-
-
-def _path(places: Sequence[str | int]) -> str:
-    """Bounded, because an unknown field's name is the sender's own text."""
-    return ".".join(map(str, places))[:100].replace("\x00", "") or "row"
+    return tuple(
+        FieldProblem(field_at(item["loc"], item["type"]) or "row", item["msg"], item["type"])
+        for item in errors
+    )

@@ -31,6 +31,7 @@ from services.intake.domain.rows import (
     place_in_time,
     settle_repeat,
 )
+from services.intake.domain.vault import Vault
 from services.intake.domain.verdicts import Verdict
 from services.intake.errors import no_source
 from services.intake.handlers.desk import Desk
@@ -53,6 +54,7 @@ from shared.metrics import INTAKE_ROWS
 
 AnyFact = TypeVar("AnyFact", bound=Fact)
 FLAG_PLACE_UNKNOWN = "place_unknown"
+REPLY_COLUMN = "receipt.reply"
 
 
 @dataclass(slots=True)
@@ -157,19 +159,29 @@ async def take_rows(desk: Desk, door: RowDoor[Any], delivery: Delivery) -> bytes
         if stored is not None:
             tally = Tally(stored.received, 0, stored.received, 0)
             await add_tally(work, account, tally)
-            reply = zlib.decompress(stored.reply)
+            reply = unseal_reply(desk.vault, fingerprint, stored.reply)
         else:
             batch = Batch[Any](desk, source, work.now())
             answers = await _take_new_rows(work, door, batch, delivery.rows, day)
             tally = count_fates(answers)
             reply = encode_answers(answers, tally)
-            new = NewReceipt(str(source.source_id), fingerprint, zlib.compress(reply, 1), batch.now)
+            sealed = seal_reply(desk.vault, fingerprint, reply)
+            new = NewReceipt(str(source.source_id), fingerprint, sealed, batch.now)
             if not await add_receipt(work, account, tally, new):
                 # The same body raced with itself; all its rows were duplicates here.
                 first = await find_reply(work, new.sender, door.name, fingerprint)
-                reply = zlib.decompress(first[1]) if first else reply
+                reply = unseal_reply(desk.vault, fingerprint, first[1]) if first else reply
     count_metric(door.name, tally)
     return reply
+
+
+def seal_reply(vault: Vault, fingerprint: bytes, reply: bytes) -> bytes:
+    """Deflated and sealed: an answer repeats the sender's ids, and those of a list are persons'."""
+    return vault.seal(REPLY_COLUMN, fingerprint.hex(), zlib.compress(reply, 1))
+
+
+def unseal_reply(vault: Vault, fingerprint: bytes, sealed: bytes) -> bytes:
+    return zlib.decompress(vault.open(REPLY_COLUMN, fingerprint.hex(), sealed))
 
 
 def encode_answers(answers: Sequence[RowAnswer], tally: Tally) -> bytes:

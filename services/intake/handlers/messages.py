@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -25,7 +24,7 @@ from services.intake.domain.hl7.reader import Interchange, Message, read_interch
 from services.intake.domain.hl7.verdict import Verdict, judge_message
 from services.intake.domain.references import KnownSource
 from services.intake.domain.rows import Fate, Tally
-from services.intake.handlers.batches import count_metric
+from services.intake.handlers.batches import count_metric, seal_reply, unseal_reply
 from services.intake.handlers.desk import Desk
 from services.intake.handlers.specimens import fold_specimen, specimen_id_of
 from services.intake.handlers.visits import BODY_COLUMN, encounter_id_of, fold_encounter
@@ -62,6 +61,11 @@ NOT_REGISTERED = Finding(
     "MSH-4",
     "MSH-4: no source is registered for this sender; kept for replay",
 )
+FOREIGN = Finding(
+    "sender_foreign",
+    "MSH-4",
+    "MSH-4 or EVN-7: the facility of another source than the key's; kept without effect",
+)
 FAILED = Finding("processing_failed", "MSH", "the message is kept, but its effect failed here")
 
 
@@ -85,6 +89,8 @@ class Arrival:
     facility: Authority
     treating: Authority
     findings: tuple[Finding, ...] = ()
+    # It names the facility of another source than that of its key.
+    foreign: bool = False
 
     @property
     def control_id(self) -> str:
@@ -107,6 +113,7 @@ async def take_messages(desk: Desk, post: Post, *, with_effect: bool = True) -> 
     interchange = read_interchange(post.body)
     arrivals = _arrivals(interchange, post)
     async with desk.database.work(Actor(post.subject)) as work:
+        arrivals = [await _under_own_name(work, arrival, post) for arrival in arrivals]
         # Before anything is read: control ids, receipts and visits are judged one after the other.
         await work.lock(*_names_to_lock(desk, arrivals))
         door = _MessageDoor(work, desk, post, interchange, with_effect)
@@ -129,6 +136,13 @@ def _arrivals(interchange: Interchange, post: Post) -> list[Arrival]:
         notes = interchange.findings if number == 0 else ()
         found.append(Arrival(message, verdict, sender, body, facility, treating, notes))
     return found
+
+
+async def _under_own_name(work: Work, arrival: Arrival, post: Post) -> Arrival:
+    """A message in another's name is filed under the key that sent it: it must not make the true
+    sender's message a repeat."""
+    foreign = await is_foreign(work, arrival, post.bound_source_id)
+    return replace(arrival, sender=post.subject, foreign=True) if foreign else arrival
 
 
 def _names_to_lock(desk: Desk, arrivals: Sequence[Arrival]) -> list[str]:
@@ -166,7 +180,11 @@ async def apply_subjects(
 async def find_sender(
     work: Work, arrival: Arrival, bound_source_id: UUID | None
 ) -> KnownSource | None:
-    """The registered source of MSH-4, else of the treating facility (EVN-7), else of the key."""
+    """The registered source of MSH-4, else of the treating facility (EVN-7), else of the key.
+
+    What is foreign is counted for the key's own source."""
+    if arrival.foreign:
+        return await find_source(work, bound_source_id) if bound_source_id else None
     for facility in (arrival.facility, arrival.treating):
         source = await find_by_facility(work, facility.namespace, facility.universal_id)
         if source is not None:
@@ -174,11 +192,24 @@ async def find_sender(
     return await find_source(work, bound_source_id) if bound_source_id else None
 
 
+async def is_foreign(work: Work, arrival: Arrival, bound_source_id: UUID | None) -> bool:
+    """Whether a key bound to one source sends in the name, or as the place, of another."""
+    if bound_source_id is None:
+        return False
+    for facility in (arrival.facility, arrival.treating):
+        source = await find_by_facility(work, facility.namespace, facility.universal_id)
+        if source is not None and source.source_id != bound_source_id:
+            return True
+    return False
+
+
 def state_of(arrival: Arrival, source: KnownSource | None) -> tuple[str, tuple[Finding, ...]]:
     """What becomes of a message, before its content is looked at."""
     header = arrival.verdict.header
     if not arrival.verdict.is_accepted or header is None:
         return "refused", ()
+    if arrival.foreign:
+        return "without_effect", (FOREIGN,)
     if source is None:
         return "waiting_for_registration", (NOT_REGISTERED,)
     if header.is_test and not source.is_test:
@@ -208,10 +239,11 @@ class _MessageDoor:
         replies = [await self._take_one(arrival) for arrival in arrivals]
         await self._count()
         if stored is not None:
-            return zlib.decompress(stored[1])
+            return unseal_reply(self._desk.vault, fingerprint, stored[1])
         signature = Signature(derive_control_id(new_id()), self._now)
         reply = build_batch_acknowledgement(self._interchange, replies, signature)
-        new = NewReceipt(sender, fingerprint, zlib.compress(reply), self._now)
+        sealed = seal_reply(self._desk.vault, fingerprint, reply)
+        new = NewReceipt(sender, fingerprint, sealed, self._now)
         # Its messages are counted one by one: the file itself counts for nothing.
         await add_receipt(self._work, Account(None, self._now.date(), DOOR), Tally(0, 0, 0, 0), new)
         return reply

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -16,6 +17,7 @@ from services.intake.handlers.messages import (
     Arrival,
     apply_subjects,
     find_sender,
+    is_foreign,
     read_subjects,
     state_of,
 )
@@ -79,6 +81,8 @@ def _arrival(desk: Desk, row: Any) -> Arrival:
 
 
 async def _replay(work: Work, desk: Desk, row: Any, arrival: Arrival) -> bool:
+    foreign = await is_foreign(work, arrival, row.bound_source_id)
+    arrival = replace(arrival, foreign=foreign)
     source = await find_sender(work, arrival, row.bound_source_id)
     if source is None:
         return False

@@ -72,6 +72,8 @@ class ScanDoor(RowDoor[Scan]):
                     )
                 )
             fever, policy = fact.temperature_c >= rule.fever_from_c, f"{rule.id}@{rule.version}"
+        # A permit's number is a person's document: known again, but not to be read.
+        permit = str(batch.desk.vault.pseudonym("permit", fact.permit)) if fact.permit else None
         verdict = _judge(candidate, person, loaded, fever=fever)
         candidate.answer.verdict = verdict
         person_id = person.person_id if person else None
@@ -81,7 +83,7 @@ class ScanDoor(RowDoor[Scan]):
             "left_at": left_at,
             "temperature_c": fact.temperature_c,
             "fever": fever,
-            "permit": fact.permit,
+            "permit": permit,
             "verdict": verdict.code,
             "reason": verdict.reason,
             "policy": policy,
@@ -99,7 +101,7 @@ class ScanDoor(RowDoor[Scan]):
             left_at=left_at,
             temperature_c=fact.temperature_c,
             fever=fever,
-            permit=fact.permit,
+            permit=permit,
             source_id=batch.source.source_id,
             status="withdrawn" if fact.withdrawn else "recorded",
         )

@@ -41,7 +41,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class NewReceipt:
-    """The answer to a body; `reply` is deflated."""
+    """The answer to a body; `reply` is deflated and sealed."""
 
     sender: str
     fingerprint: bytes
@@ -85,7 +85,7 @@ async def add_receipt(work: Work, account: Account, tally: Tally, new: NewReceip
 async def find_reply(
     session: ReadSession, sender: str, door: str, fingerprint: bytes
 ) -> tuple[int, bytes] | None:
-    """(rows or messages received, deflated reply) of a body that came before."""
+    """(rows or messages received, sealed reply) of a body that came before."""
     row = (
         await session.execute(
             select(receipt.c.received, receipt.c.reply).where(

@@ -32,7 +32,7 @@ _WITH_RECEIPT = text(
 
 @dataclass(frozen=True, slots=True)
 class StoredReply:
-    """What a body was answered the first time; `reply` is deflated."""
+    """What a body was answered the first time; `reply` is deflated and sealed."""
 
     received: int
     reply: bytes
@@ -107,6 +107,16 @@ async def write_source(work: Work, values: Mapping[str, Any]) -> None:
             set_={name: statement.excluded[name] for name in values if name != "source_id"},
         )
     )
+
+
+async def sees_source(session: ReadSession, viewer: Viewer, source_id: UUID) -> bool:
+    """Whether `list_sources` would show it to the viewer."""
+    query = (
+        select(source.c.source_id)
+        .select_from(source.outerjoin(place, source.c.place_id == place.c.place_id))
+        .where(source.c.source_id == source_id, visible(standard, viewer, place.c.area_id))
+    )
+    return (await session.execute(query)).first() is not None
 
 
 async def list_sources(session: ReadSession, viewer: Viewer) -> list[Any]:

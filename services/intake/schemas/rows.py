@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -31,6 +31,7 @@ from services.intake.domain.facts import (
 from services.intake.domain.references import PersonReference, PlaceReference
 from services.intake.domain.rows import ArrivedRow, field_problems
 from services.intake.settings import ROWS_MAX
+from shared.bounds import CalendarDay, check_year
 from shared.errors import BadRequest, TooLarge
 
 # PostgreSQL keeps no NUL, and nobody's id has a line break in it.
@@ -40,14 +41,8 @@ Word = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9
 Celsius = Annotated[float, Field(ge=20, le=46)]
 
 
-def _check_year(at: datetime) -> datetime:
-    """Beyond these years an offset cannot be taken off, and nobody means them."""
-    if not 1900 <= at.year <= 2200:
-        raise ValueError("a year from 1900 to 2200")
-    return at
-
-
-Moment = Annotated[datetime, AfterValidator(_check_year)]
+# Without an offset it takes the source's zone.
+Moment = Annotated[datetime, AfterValidator(check_year)]
 
 
 class Shape(BaseModel):
@@ -213,7 +208,7 @@ class ResultIn(RowIn):
     outcome: Outcome
     stage: Stage = "confirmed"
     reported_at: Moment
-    onset_date: date | None = None
+    onset_date: CalendarDay | None = None
     analytes: tuple[Code, ...] = Field(default=(), max_length=50)
     place: PlaceIn | None = None
 
@@ -274,7 +269,7 @@ def _arrived(position: int, shape: RowIn) -> ArrivedRow:
 def _load(body: bytes) -> list[Any]:
     try:
         content = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadRequest("the body is no JSON", "send one row, or an array of rows") from error
     if isinstance(content, dict):
         return [content]
@@ -293,9 +288,14 @@ def _told_ids(row: Any) -> tuple[str | None, int]:
     if not isinstance(row, dict):
         return None, 1
     external_id, revision = row.get("external_id"), row.get("revision", 1)
-    told = external_id[:200].replace("\x00", "") if isinstance(external_id, str) else None
-    sound = isinstance(revision, int) and 1 <= revision <= 1_000_000
+    told = _keepable(external_id[:200]) if isinstance(external_id, str) else None
+    sound = type(revision) is int and 1 <= revision <= 1_000_000
     return told, revision if sound else 1
+
+
+def _keepable(text: str) -> str:
+    """Without what no database keeps: NUL, and halves of surrogate pairs."""
+    return text.replace("\x00", "").encode(errors="ignore").decode()
 
 
 ReadRows = Callable[[bytes], list[ArrivedRow]]

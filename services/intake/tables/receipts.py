@@ -27,7 +27,7 @@ receipt = Table(
     Column("door", Text, primary_key=True),
     Column("fingerprint", LargeBinary, primary_key=True),
     Column("received", Integer, nullable=False),
-    # Deflated: the very bytes that were answered, for every repeat.
+    # Deflated and sealed: the very bytes that were answered, for every repeat.
     Column("reply", LargeBinary, nullable=False),
     instant("received_at"),
 )

@@ -31,7 +31,7 @@ door = Door("/tracing", tag="cases")
 
 Here = Annotated[Room, Depends(room_of)]
 Who = Annotated[Viewer, Depends(viewer_of)]
-PageNumber = Annotated[int, Query(ge=1)]
+PageNumber = Annotated[int, Query(ge=1, le=1_000_000)]
 PageSize = Annotated[int, Query(ge=1, le=1000)]
 Degree = Literal["close_contact", "contact_of_contact"]
 

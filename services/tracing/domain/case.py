@@ -52,12 +52,13 @@ class CaseEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A person discarded or reopened the case."""
+    """A person discarded or reopened the case. A discard covers the evidence known then, by id."""
 
     id: UUID
     action: Literal["discard", "reopen"]
     author: str
     at: datetime
+    covered: frozenset[UUID] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class CaseAssessment:
     reason: str
     cause_id: UUID | None
     evidence: tuple[CaseEvidence, ...]
+    set_aside: tuple[CaseEvidence, ...]
     exercise: bool
 
 
@@ -83,16 +85,22 @@ def assess_case(
     """The case that all this evidence makes, or None when there is none.
 
     A case stands while any of its evidence stands, unless a person discarded it; a negative result
-    is no evidence and so discards nothing. Its classification is the strongest of its evidence, its
-    dates are the earliest of theirs. What no longer stands keeps the dates it had.
+    is no evidence and so discards nothing. A discard covers what was known when it was spoken: a
+    new positive specimen afterwards makes the case stand again, on that specimen alone. Its
+    classification is the strongest of its evidence, its dates are the earliest of theirs. What no
+    longer stands keeps the dates it had.
     """
-    standing = [item for item in evidence if item.standing]
-    basis = sorted(standing or evidence, key=lambda item: (item.kind, item.id))
-    if not basis:
-        return None
     last = max(verdicts, key=lambda verdict: (verdict.at, verdict.id), default=None)
     discard = last if last is not None and last.action == "discard" else None
-    stands = bool(standing) and discard is None
+    covered = discard.covered if discard is not None else frozenset()
+    standing = [item for item in evidence if item.standing]
+    counting = [item for item in standing if item.id not in covered]
+    basis = sorted(counting or standing or evidence, key=lambda item: (item.kind, item.id))
+    if not basis:
+        return None
+    stands = bool(counting)
+    if stands:
+        discard = None
     strongest = max((item.classification for item in basis), key=STRENGTH.__getitem__)
     return CaseAssessment(
         classification=strongest if stands else "discarded",
@@ -108,6 +116,12 @@ def assess_case(
         reason=_reason(basis, stands=stands, discarded_by=discard.author if discard else ""),
         cause_id=None if stands else _cause(evidence, discard),
         evidence=tuple(basis),
+        set_aside=tuple(
+            sorted(
+                (item for item in evidence if item.id in covered),
+                key=lambda item: (item.kind, item.id),
+            )
+        ),
         exercise=all(item.exercise for item in basis),
     )
 

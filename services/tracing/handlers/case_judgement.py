@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from services.tracing.domain.case import (
     EVENT_TYPES,
     CaseAssessment,
+    CaseEvidence,
     area_of_case,
     assess_case,
     version_id,
@@ -179,10 +180,8 @@ def _values(judged: Judged) -> dict[str, Any]:
         "area_id": judged.area_id,
         "reason": found.reason,
         "cause_id": found.cause_id,
-        "evidence": [
-            {"kind": item.kind, "id": str(item.id), "version": item.version}
-            for item in found.evidence
-        ],
+        "evidence": _named(found.evidence),
+        "set_aside": _named(found.set_aside),
         "policy": judged.policy.name if judged.policy else None,
         "exercise": found.exercise,
     }
@@ -202,7 +201,12 @@ async def _emptied(reader: Reader, stored: Any) -> dict[str, Any]:
         "reason": "its evidence was corrected and is none any more",
         "cause_id": version_id(EVENT_TYPES[last[0]], last[1], last[2]) if last else None,
         "evidence": [],
+        "set_aside": [],
     }
+
+
+def _named(items: Sequence[CaseEvidence]) -> list[dict[str, Any]]:
+    return [{"kind": item.kind, "id": str(item.id), "version": item.version} for item in items]
 
 
 async def _write_case(
@@ -265,5 +269,6 @@ def _event(row: dict[str, Any]) -> CaseChanged:
         reason=row["reason"],
         cause_id=row["cause_id"],
         evidence=tuple(Evidence.model_validate(item) for item in row["evidence"]),
+        set_aside=tuple(Evidence.model_validate(item) for item in row["set_aside"]),
         policy=row["policy"],
     )

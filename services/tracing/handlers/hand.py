@@ -12,6 +12,7 @@ from services.tracing.errors import CaseNotFound
 from services.tracing.repository.cases import case_id_of, case_key
 from services.tracing.repository.evidence import (
     Opening,
+    evidence_of,
     residence_of,
     store_opening,
     store_verdict,
@@ -79,7 +80,14 @@ async def decide_case(
     found = await find_case(work, viewer, case_id)
     if found is None:
         raise CaseNotFound("no such case in your areas", "check the id and your areas")
-    verdict = Verdict(id=new_id(), action=action, author=viewer.subject, at=work.now())
+    known = await evidence_of(work, found.person_id, found.disease) if action == "discard" else []
+    verdict = Verdict(
+        id=new_id(),
+        action=action,
+        author=viewer.subject,
+        at=work.now(),
+        covered=frozenset(item.id for item in known),
+    )
     await store_verdict(work, case_id, verdict, reason)
     work.audit(
         f"case_{action}", "case", case_id, version=found.version,

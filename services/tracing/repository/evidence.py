@@ -108,7 +108,13 @@ async def verdicts_on(reader: Reader, case_id: UUID) -> list[Verdict]:
     table = facts.verdict
     rows = await reader.execute(select(table).where(table.c.case_id == case_id))
     return [
-        Verdict(id=row.id, action=cast(Any, row.action), author=row.author, at=row.at)
+        Verdict(
+            id=row.id,
+            action=cast(Any, row.action),
+            author=row.author,
+            at=row.at,
+            covered=frozenset(row.covered),
+        )
         for row in rows
     ]
 
@@ -137,6 +143,7 @@ async def store_verdict(work: Work, case_id: UUID, verdict: Verdict, reason: str
             action=verdict.action,
             author=verdict.author,
             reason=reason,
+            covered=sorted(verdict.covered),
             at=verdict.at,
         )
     )

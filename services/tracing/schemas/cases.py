@@ -8,6 +8,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from shared.bounds import CalendarDay, Moment, PlainText
+
 
 class OpenCaseRequest(BaseModel):
     """A case opened by hand. `reason` is kept with the author and goes to no other service."""
@@ -17,12 +19,14 @@ class OpenCaseRequest(BaseModel):
     person_id: UUID
     disease: str = Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._-]*$")
     classification: Literal["suspected", "probable", "confirmed", "asymptomatic"]
-    onset_date: date | None = None
-    reported_at: AwareDatetime | None = Field(default=None, description="empty: now")
-    area_id: str | None = Field(
-        default=None, description="counts where nobody knows yet where the person lives"
+    onset_date: CalendarDay | None = None
+    reported_at: Moment | None = Field(default=None, description="empty: now")
+    area_id: PlainText | None = Field(
+        default=None,
+        max_length=64,
+        description="counts where nobody knows yet where the person lives",
     )
-    reason: str = Field(min_length=1, max_length=2000)
+    reason: PlainText = Field(min_length=1, max_length=2000)
 
 
 class DecideRequest(BaseModel):
@@ -30,7 +34,7 @@ class DecideRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: str = Field(min_length=1, max_length=2000)
+    reason: PlainText = Field(min_length=1, max_length=2000)
 
 
 class CaseAccepted(BaseModel):

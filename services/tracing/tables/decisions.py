@@ -33,6 +33,8 @@ case = Table(
     Column("reason", Text, nullable=False),
     Column("cause_id", Uuid),
     Column("evidence", JSONB, nullable=False),
+    # What a person's discard covers.
+    Column("set_aside", JSONB, nullable=False, server_default="[]"),
     Column("policy", Text),
     Column("exercise", Boolean, nullable=False),
     Column("digest", Text, nullable=False),

@@ -21,7 +21,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from services.tracing.tables import metadata
 from shared.database.tables import instant
@@ -214,6 +214,8 @@ verdict = Table(
     Column("action", Text, nullable=False),
     Column("author", Text, nullable=False),
     Column("reason", Text, nullable=False),
+    # The evidence that a discard covers; what comes later is not covered.
+    Column("covered", ARRAY(Uuid), nullable=False, server_default="{}"),
     instant("at"),
     Index(None, "case_id"),
 )

@@ -21,6 +21,7 @@ from shared.delivery.due import DueLoop
 from shared.delivery.faults import NoFaults
 from shared.events.alerts import AlertChanged
 from shared.events.base import Event
+from shared.events.base import Evidence
 from shared.events.intake import AreaChanged, ReportRecorded, ResultReported, ScanRecorded
 from shared.events.quarantine import BreachChanged
 from shared.events.tracing import CaseChanged
@@ -133,6 +134,7 @@ def case(code: str, *, standing: bool, version: int) -> CaseChanged:
         disease="covid19",
         classification="confirmed" if standing else "discarded",
         standing=standing,
+        set_aside=() if standing else (Evidence(kind="result", id=result(code).record_id),),
         reason="evidence" if standing else "discarded by staff:1",
     )
 

@@ -44,8 +44,9 @@ def evidence(number: int = 1, **more: Any) -> CaseEvidence:
     return CaseEvidence(id=UUID(int=number), **content)
 
 
-def verdict(action: Any, at: datetime) -> Verdict:
-    return Verdict(id=UUID(int=99), action=action, author="staff:x", at=at)
+def verdict(action: Any, at: datetime, covered: tuple[int, ...] = (1,)) -> Verdict:
+    known = frozenset(UUID(int=number) for number in covered)
+    return Verdict(id=UUID(int=99), action=action, author="staff:x", at=at, covered=known)
 
 
 def test_without_evidence_there_is_no_case() -> None:
@@ -195,3 +196,21 @@ def test_the_second_degree_ends_with_isolation_or_the_window(
 def test_a_policy_may_follow_close_contacts_past_the_window() -> None:
     rule = replace(RULE, second_degree_days=3)
     assert second_degree_until(on(5), [], WINDOW, rule) == on(23)
+
+
+def test_new_evidence_after_a_discard_makes_the_case_stand_on_that_alone() -> None:
+    old = evidence(1, kind="result", specimen_collected_at=on(7), reported_at=on(8))
+    new = evidence(2, kind="result", specimen_collected_at=on(12), reported_at=on(13))
+    found = assess_case([old, new], [verdict("discard", on(10))], CHINA)
+    assert found is not None
+    assert (found.standing, found.classification) == (True, "confirmed")
+    assert [item.id for item in found.evidence] == [new.id]
+    assert [item.id for item in found.set_aside] == [old.id]
+    assert found.reported_at == on(13)
+
+
+def test_a_second_discard_covers_the_new_evidence_too() -> None:
+    both = [evidence(1), evidence(2)]
+    found = assess_case(both, [verdict("discard", on(14), covered=(1, 2))], CHINA)
+    assert found is not None
+    assert not found.standing

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "5bcb9bd46e80"
+revision = "3f4299e10d50"
 down_revision = None
 branch_labels = None
 depends_on = None

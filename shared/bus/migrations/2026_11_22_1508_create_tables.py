@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "ca4ec9b5af14"
+revision = "ed82f5790c56"
 down_revision = None
 branch_labels = None
 depends_on = None

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "bb1c9a6cf852"
+revision = "7ea566477ebb"
 down_revision = None
 branch_labels = None
 depends_on = None

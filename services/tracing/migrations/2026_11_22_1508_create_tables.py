@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "2431459686fa"
+revision = "60cdc2ed325e"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -81,6 +81,12 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("cause_id", sa.Uuid(), nullable=True),
         sa.Column("evidence", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column(
+            "set_aside",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default="[]",
+            nullable=False,
+        ),
         sa.Column("policy", sa.Text(), nullable=True),
         sa.Column("exercise", sa.Boolean(), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
@@ -456,6 +462,7 @@ def upgrade() -> None:
         sa.Column("action", sa.Text(), nullable=False),
         sa.Column("author", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("covered", postgresql.ARRAY(sa.Uuid()), server_default="{}", nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_verdict")),
         schema="tracing",

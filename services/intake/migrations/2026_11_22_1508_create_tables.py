@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "c371730caef5"
+revision = "abe1014ce5e1"
 down_revision = None
 branch_labels = None
 depends_on = None

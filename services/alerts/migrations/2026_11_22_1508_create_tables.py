@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "3d445b1bb673"
+revision = "d09d1014a331"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -261,6 +261,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("event_id", sa.Uuid(), nullable=False),
         sa.Column("standing", sa.Boolean(), nullable=False),
+        sa.Column("set_aside", postgresql.ARRAY(sa.Uuid()), server_default="{}", nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("case_id", name=op.f("pk_tracing_case")),
         schema="alerts",

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "11f757ab0d0e"
+revision = "b3da36567512"
 down_revision = None
 branch_labels = None
 depends_on = None
