@@ -4,34 +4,80 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import cast
+import traceback
+from typing import Any, cast
 
 import structlog
+
+from shared.errors import AppError
+
+# Their texts are ours or name types only. Any other error may quote a value, so a person.
+SPEAKABLE = (AppError, TypeError, AttributeError, NameError, ImportError, AssertionError)
 
 
 def configure_log(*, level: str, style: str) -> None:
     """Once per process, by the runtime."""
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
-        if style == "json"
-        # Plain: the rich one prints local variables, and those are persons.
-        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        structlog.processors.JSONRenderer() if style == "json" else structlog.dev.ConsoleRenderer()
     )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([structlog.processors.format_exc_info] if style == "json" else []),
+            _tell_exceptions,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Reticent("%(levelname)s:%(name)s:%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:
     """The logger of one room."""
     return cast(structlog.stdlib.BoundLogger, structlog.get_logger(room=name))
+
+
+def tell_error(error: BaseException | None) -> str:
+    """Where it broke and what kind of error it is, cause by cause, without its text's values."""
+    told: list[str] = []
+    while error is not None and len(told) < 10:
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        kind = f"{type(error).__module__}.{type(error).__qualname__}"
+        told.append(f"{frames}{kind}: {_text_of(error)}")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\nbecause of\n".join(told)
+
+
+def _text_of(error: BaseException) -> str:
+    if isinstance(error, SPEAKABLE):
+        return str(error)
+    database = getattr(error, "orig", error)
+    names = (getattr(database, name, None) for name in ("sqlstate", "constraint_name"))
+    return " ".join(str(name) for name in names if name) or "(text withheld)"
+
+
+def _tell_exceptions(
+    _: Any, __: str, line: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    given = line.pop("exc_info", None)
+    error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
+    if isinstance(error, BaseException):
+        line["exception"] = tell_error(error)
+    return line
+
+
+class _Reticent(logging.Formatter):
+    """What libraries log by themselves: uvicorn the errors of requests, asyncio those of tasks."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        if record.name == "asyncio":  # its second line repeats the error with its text
+            record.msg, record.args = record.getMessage().partition("\n")[0], None
+        return super().format(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802, the name is the library's
+        return tell_error(ei[1])

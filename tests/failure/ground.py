@@ -67,7 +67,7 @@ class Ground:
         try:
             await eventually(quiet, within_seconds=SETTLE_SECONDS)
         except AssertionError as error:
-            raise AssertionError(f"still moving: {left}\n{house.log()[-3000:]}") from error
+            raise AssertionError(f"still moving: {left}\n{house.log()}") from error
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ from tests.failure.process import BEFORE_ANSWER
 ROOT = Path(__file__).parent.parent.parent
 READY_SECONDS = 90.0
 END_SECONDS = 30.0
+LOG_LINES = 40
 
 OFFSET_POINT = "between database commit and offset commit"
 SENT_POINT = "between send and delete"
@@ -82,9 +84,10 @@ class House:
         return self.folder / "journal.tsv"
 
     def log(self) -> str:
-        """What the processes said on stderr, all of them."""
+        """The last things that the processes said on stderr; of a traceback its last line."""
         path = self.folder / "processes.log"
-        return path.read_text(errors="replace") if path.exists() else ""
+        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+        return "\n".join(map(_shortened, lines[-LOG_LINES:]))
 
     def is_dead(self) -> bool:
         return self.process is None or self.process.returncode is not None
@@ -186,3 +189,12 @@ class House:
         if fault.point == SENT_POINT:
             unsent = await self.unsent_of(loop.split(".")[0])
         self.deaths.append(Death(self.process.pid, fault, loop, unsent))
+
+
+def _shortened(line: str) -> str:
+    try:
+        told = json.loads(line)
+    except ValueError:
+        return line
+    failure = told.get("exception", "").strip().rsplit("\n", 1)[-1]
+    return f"{told.get('room')} {told.get('event')} {failure or told.get('error', '')}"

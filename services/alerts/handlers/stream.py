@@ -28,7 +28,7 @@ TOPIC = AlertChanged.topic
 RING_SIZE = 2000
 READ_MOST = 500
 READ_WAIT_SECONDS = 1.0
-# A stream ends now and then, so that no connection lives for ever; the browser comes back by itself.
+# A stream ends now and then, so that no connection lives for ever; browsers come back themselves.
 STREAM_SECONDS = 900.0
 IDLE_SECONDS = 5.0
 # How long an area that has moved may still be streamed to its old viewers.
@@ -170,12 +170,17 @@ def _streamed(offset: int, event: AlertChanged, lines: dict[str, NamedLine]) -> 
 
 
 async def stream_alerts(
-    room: Room, viewer: Viewer, *, last_offset: int | None, still_may: StillMay = _always
+    room: Room,
+    viewer: Viewer,
+    *,
+    last_offset: int | None,
+    still_may: StillMay = _always,
+    idle_seconds: float = IDLE_SECONDS,
 ) -> AsyncIterator[bytes]:
     """Server-sent events for one viewer, from after `last_offset`, or from now on where it is None.
 
     Ends when the client has fallen behind the ring, when the ledger cannot take more, when
-    `still_may` (asked every five seconds) says that the key or session no longer holds, or after a
+    `still_may` (asked every `idle_seconds`) says that the key or session no longer holds, or after a
     quarter of an hour; the client resumes with `Last-Event-ID`.
     """
     ring, ledger = ring_of(room), ledger_of(room)
@@ -184,7 +189,7 @@ async def stream_alerts(
     yield ServerSentEvent(retry=RETRY_MILLISECONDS, comment="alerts").encode()
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + STREAM_SECONDS
-    ask_at = loop.time() + IDLE_SECONDS
+    ask_at = loop.time() + idle_seconds
     STREAM_VIEWERS.inc()
     try:
         if position < ring.from_offset:
@@ -200,11 +205,11 @@ async def stream_alerts(
             if loop.time() >= ask_at:
                 if not await still_may():
                     return
-                ask_at = loop.time() + IDLE_SECONDS
+                ask_at = loop.time() + idle_seconds
             alerts = ring.since(position)
             if not alerts:
                 position = max(position, ring.next_offset)
-                await ring.wait_for_news(seconds=IDLE_SECONDS)
+                await ring.wait_for_news(seconds=idle_seconds)
             for alert in alerts:
                 if alert.visible_to(viewer):
                     yield alert.content

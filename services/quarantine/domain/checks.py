@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -75,14 +75,18 @@ def new_check(order: Order, due_at: datetime) -> Check:
     )
 
 
-def slot_of(order: Order, done_at: datetime) -> datetime:
+def slot_of(order: Order, done_at: datetime, owed: Collection[datetime]) -> datetime:
     """The instant for which a check-in counts: the last one due, or soon due, at `done_at`.
+    `owed` are the due instants of the checks that the order has so far.
 
-    Outside the schedule (a measure without check times, or before the first) it stands for itself.
+    Outside the schedule (a measure without check times, before the first, or before the order was
+    known) it stands for itself: it must not make a check that nobody owed and that was missed.
     """
     early = timedelta(minutes=order.content.terms.rule.early_minutes)
     for due_at in _instants(order, done_at + early, backwards=True):
-        if order.content.from_at <= due_at < order.content.until_at:
+        inside = order.content.from_at <= due_at < order.content.until_at
+        # What was due by `checks_after_at` is either among the checks or was never owed.
+        if inside and (due_at > order.checks_after_at or due_at in owed):
             return due_at
         break
     return done_at

@@ -67,7 +67,8 @@ async def record_check_in(work: Work, viewer: Viewer, command: CheckInCommand) -
         raise OrderNotFound(command.order_id)
     [order] = await lock_orders(work, [command.order_id])
     _refuse_outside(order, command.done_at, now=work.now())
-    due_at = slot_of(order, command.done_at)
+    known = (await load_checks(work, [order.id])).get(order.id, [])
+    due_at = slot_of(order, command.done_at, {check.due_at for check in known})
     counted_id = check_id(order.id, due_at)
     symptomatic = is_symptomatic(
         order.content.terms, symptoms=command.symptoms, temperature_c=command.temperature_c

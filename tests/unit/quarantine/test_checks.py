@@ -119,14 +119,22 @@ def test_a_withdrawn_or_shortened_order_withdraws_what_was_owed_but_not_what_was
 
 def test_a_check_in_counts_for_the_time_that_is_near() -> None:
     order = known_from(on(11, 23))
-    assert slot_of(order, MORNING - timedelta(minutes=119)) == MORNING
-    assert slot_of(order, MORNING + timedelta(hours=5)) == MORNING
-    assert slot_of(order, AFTERNOON - timedelta(hours=2)) == AFTERNOON
+    assert slot_of(order, MORNING - timedelta(minutes=119), []) == MORNING
+    assert slot_of(order, MORNING + timedelta(hours=5), []) == MORNING
+    assert slot_of(order, AFTERNOON - timedelta(hours=2), []) == AFTERNOON
+
+
+def test_a_check_in_on_a_fresh_order_makes_no_check_of_before_it_was_known() -> None:
+    order = known_from(MORNING + timedelta(hours=1))
+    at = MORNING + timedelta(hours=2)
+    assert slot_of(order, at, []) == at
+    # Where the morning's check exists (the order came back, say), the check-in counts for it.
+    assert slot_of(order, at, [MORNING]) == MORNING
 
 
 def test_a_measure_without_times_takes_check_ins_unasked() -> None:
     ward = an_order(measure="hospital")
-    assert slot_of(ward, on(15)) == on(15)
+    assert slot_of(ward, on(15), []) == on(15)
     assert next_due_at(ward, on(15)) is None
 
 
