@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import BigInteger, bindparam, delete, func, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Row
 
 from shared.clock import real_now
@@ -27,6 +28,7 @@ LOG = logger("due")
 CLAIM_ROWS = 200
 POLL_SECONDS = 0.5
 BACKOFF_MOST_SECONDS = 30.0
+IDS = ARRAY(BigInteger)
 
 
 class DueLoop:
@@ -38,6 +40,16 @@ class DueLoop:
         self._database = database
         self._evaluators = evaluators
         self._faults = faults
+        due = database.tables.due
+        # Built once: the loop asks several times a second, and building costs more than asking.
+        self._waiting = (
+            select(due)
+            .where(or_(due.c.not_before.is_(None), due.c.not_before <= bindparam("now")))
+            .order_by(due.c.id)
+            .limit(CLAIM_ROWS)
+            .with_for_update(skip_locked=True)
+        )
+        self._taken = delete(due).where(due.c.id == func.any(bindparam("ids", type_=IDS)))
 
     async def run(self) -> None:
         while True:
@@ -64,15 +76,7 @@ class DueLoop:
         return True
 
     async def _claim(self, work: Work) -> list[Row[Any]]:
-        due = self._database.tables.due
-        waiting = (
-            select(due)
-            .where(or_(due.c.not_before.is_(None), due.c.not_before <= real_now()))
-            .order_by(due.c.id)
-            .limit(CLAIM_ROWS)
-            .with_for_update(skip_locked=True)
-        )
-        rows = (await work.execute(waiting)).all()
+        rows = (await work.execute(self._waiting, {"now": real_now()})).all()
         if not rows:
             return []
         kind = rows[0].kind
@@ -91,9 +95,8 @@ class DueLoop:
         return claimed
 
     async def _judge(self, work: Work, claimed: Sequence[Row[Any]]) -> None:
-        due = self._database.tables.due
         kind = claimed[0].kind
-        await work.execute(delete(due).where(due.c.id.in_([row.id for row in claimed])))
+        await work.execute(self._taken, {"ids": [row.id for row in claimed]})
         evaluator = self._evaluators.get(kind)
         if evaluator is None:
             LOG.error("no_evaluator", kind=kind)

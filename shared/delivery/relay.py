@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, cast, delete, func, insert, select
+from sqlalchemy import BigInteger, bindparam, delete, func, insert, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Row
 
@@ -26,6 +26,7 @@ from shared.metrics import EVENTS_DEAD, EVENTS_RELAYED
 LOG = logger("relay")
 CHUNK = 1_000
 POLL_SECONDS = 0.25
+IDS = ARRAY(BigInteger)
 
 
 class Relay:
@@ -44,6 +45,11 @@ class Relay:
         self._holds_slot = holds_slot
         self._faults = faults
         self._backoff = Backoff()
+        outbox = database.tables.outbox
+        # Built once: the loop asks several times a second, and building costs more than asking.
+        self._oldest = select(outbox).order_by(outbox.c.id).limit(CHUNK)
+        # One array, not a list of parameters: a statement with a thousand is rendered anew.
+        self._sent = delete(outbox).where(outbox.c.id == func.any(bindparam("ids", type_=IDS)))
 
     async def run(self) -> None:
         while True:
@@ -61,10 +67,8 @@ class Relay:
 
     async def drain_once(self) -> int:
         """Send one chunk; returns how many went."""
-        outbox = self._database.tables.outbox
-        async with self._database.read() as session:
-            statement = select(outbox).order_by(outbox.c.id).limit(CHUNK)
-            rows: Sequence[Row[Any]] = (await session.execute(statement)).all()
+        async with self._database.look() as session:
+            rows: Sequence[Row[Any]] = (await session.execute(self._oldest)).all()
         service = self._database.service
         if not rows:
             return 0
@@ -74,9 +78,7 @@ class Relay:
             rows = await self._publish_one_by_one(rows)
         await self._faults.reach("between send and delete")
         async with self._database.work(Actor("relay")) as work:
-            # One array, not a list of parameters: a statement with a thousand is rendered anew.
-            ids = cast([row.id for row in rows], ARRAY(BigInteger))
-            await work.execute(delete(outbox).where(outbox.c.id == func.any(ids)))
+            await work.execute(self._sent, {"ids": [row.id for row in rows]})
         EVENTS_RELAYED.labels(service).inc(len(rows))
         return len(rows)
 
@@ -116,4 +118,9 @@ class Relay:
 
 
 def _message(row: Row[Any]) -> Message:
-    return Message(row.topic, row.partition, row.key, row.value, unpack_headers(row.headers))
+    try:
+        headers = unpack_headers(row.headers)
+    except ValueError as error:
+        # One unreadable row must not hold up everything behind it.
+        raise MessageRefused("its headers cannot be read") from error
+    return Message(row.topic, row.partition, row.key, row.value, headers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from sqlalchemy import delete, select, tuple_
+from sqlalchemy import bindparam, delete, select, tuple_
 
 from shared.database.work import Actor, Database
 from shared.delivery.supervision import wait_for_any
@@ -27,6 +27,15 @@ class TimerLoop:
     def __init__(self, database: Database, handlers: Mapping[str, KeysHandler]) -> None:
         self._database = database
         self._handlers = handlers
+        timer = database.tables.timer
+        # Built once: the loop asks several times a second, and building costs more than asking.
+        self._passed = (
+            select(timer)
+            .where(timer.c.due_at <= bindparam("now"))
+            .order_by(timer.c.due_at)
+            .limit(FIRE_AT_ONCE)
+            .with_for_update(skip_locked=True)
+        )
 
     async def run(self) -> None:
         while True:
@@ -40,15 +49,8 @@ class TimerLoop:
         """
         timer = self._database.tables.timer
         async with self._database.work(Actor("timer")) as work:
-            rows = (
-                await work.execute(
-                    select(timer)
-                    .where(timer.c.due_at <= self._database.clock.now())
-                    .order_by(timer.c.due_at)
-                    .limit(FIRE_AT_ONCE)
-                    .with_for_update(skip_locked=True)
-                )
-            ).all()
+            now = self._database.clock.now()
+            rows = (await work.execute(self._passed, {"now": now})).all()
             if not rows:
                 return False
             kind = rows[0].kind

@@ -56,7 +56,7 @@ class Ground:
         async def quiet() -> bool:
             nonlocal left, still
             if house.is_dead():
-                await house.revive()
+                await house.revive(house.process)
             try:
                 left = await moving(SERVICES, self.databases, self.bus)
             except (BusUnavailable, OSError, DBAPIError, asyncpg.PostgresError) as error:

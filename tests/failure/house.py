@@ -97,10 +97,12 @@ class House:
         while not await self._start_one():
             await self._mourn()
 
-    async def revive(self) -> None:
-        """After a request without an answer: if the process has died, start the next one."""
+    async def revive(self, asked: Process | None) -> None:
+        """After `asked` gave no answer: if it has died and nobody was faster, start the next."""
         async with self._starting:
             assert self.process is not None
+            if self.process is not asked:
+                return
             if not self.is_dead():
                 # The connection ends a little before the process can be waited for.
                 with suppress(TimeoutError):

@@ -110,9 +110,10 @@ class Sender:
 
     async def _deliver(self, request: Request) -> None:
         async def acknowledged() -> bool:
+            asked = self.house.process
             response = await self.attempt(request)
             if response is None:
-                await self.house.revive()
+                await self.house.revive(asked)
                 return False
             if response.status_code == 503:
                 return False

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal
 from uuid import UUID
 
@@ -49,16 +50,18 @@ async def store_readings(work: Work, readings: Sequence[Reading]) -> None:
         newest[reading.id] = reading
     if not newest:
         return
-    statement = insert(signal)
     # In order of id: two batches that meet wait for each other and do not deadlock.
     rows = [_row_of(newest[signal_id]) for signal_id in sorted(newest)]
-    await work.execute(
-        statement.on_conflict_do_update(
-            index_elements=[signal.c.id],
-            set_={name: statement.excluded[name] for name in FACTS},
-            where=signal.c.fact_version < statement.excluded.fact_version,
-        ),
-        rows,
+    await work.execute(_upsert(), rows)
+
+
+@cache
+def _upsert() -> Executable:
+    statement = insert(signal)
+    return statement.on_conflict_do_update(
+        index_elements=[signal.c.id],
+        set_={name: statement.excluded[name] for name in FACTS},
+        where=signal.c.fact_version < statement.excluded.fact_version,
     )
 
 
