@@ -1,1 +1,1 @@
-"""Bad days: processes killed, servers gone, poison on the log; judged by the client's own ledger."""
+"""Bad days: processes killed, servers gone, poison on the log; judged by the client's ledger."""

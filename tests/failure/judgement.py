@@ -66,8 +66,8 @@ async def check_balance(sender: Sender) -> None:
 async def check_rows(ground: Ground, ledger: Ledger) -> None:
     """Every acknowledged row stands in its table once, and nothing else does."""
     expected: dict[str, Counter[tuple[str, int]]] = defaultdict(Counter)
-    for (_, door), rows in ledger.stored.items():
-        expected[door].update(rows.keys())
+    for (_, door), acknowledged in ledger.stored.items():
+        expected[door].update(acknowledged.keys())
     assert set(expected) == {*TABLES, "hl7v2"}
     for door, table in TABLES.items():
         rows = await ground.rows(f"SELECT external_id, revision FROM intake.{table}")

@@ -1,4 +1,4 @@
-"""A small outbreak as requests: every row that a sender would send, in an order that a seed decides.
+"""A small outbreak as requests: every row that senders would send, in an order that a seed decides.
 
 Contents never depend on the seed, only order and cut do: whatever the seed, the end state is one.
 """
@@ -61,8 +61,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """Three parts. What the facts lead to is waited for before anything is corrected: a contact that
-    fell before it was ever judged leaves no trace, and rightly, so the end states would differ."""
+    """Three parts. What the facts lead to is waited for before anything is corrected: a contact
+    that fell before it was ever judged leaves no trace, and rightly; the end states would differ.
+    """
 
     registrations: Sequence[Request]
     facts: Sequence[Request]

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, any_, bindparam, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Executable, any_, bindparam, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Row
 

@@ -25,15 +25,16 @@ async def get_messages(
     request: Request,
     state: str | None = None,
     before: Moment | None = None,
+    before_id: UUID | None = None,
     limit: Limit = PAGE_ROWS,
 ) -> list[dict[str, Any]]:
-    """Newest first; `before` is an instant to page on from.
+    """Newest first; `before_id`, the last message of a page, leads to the next one.
 
     `state`: applied, refused, waiting_for_registration, test_without_effect, without_effect or
     failed.
     """
     async with desk_of(request).database.read() as session:
-        wanted = MessageFilter(state=state, before=before)
+        wanted = MessageFilter(state=state, before=before, before_id=before_id)
         rows = await list_messages(session, viewer_of(request), wanted, limit=limit)
     return [_without_fingerprint(row._asdict()) for row in rows]
 
@@ -62,14 +63,15 @@ async def get_findings(
     request: Request,
     code: str | None = None,
     message_id: UUID | None = None,
+    before_id: int | None = None,
     limit: Limit = PAGE_ROWS,
 ) -> list[dict[str, Any]]:
-    """What was odd about messages, newest first."""
+    """What was odd about messages, newest first; `before_id` leads to the next page."""
     async with desk_of(request).database.read() as session:
         rows = await list_findings(
             session,
             viewer_of(request),
-            MessageFilter(code=code, message_id=message_id),
+            MessageFilter(code=code, message_id=message_id, before_finding=before_id),
             limit=limit,
         )
     return [row._asdict() for row in rows]

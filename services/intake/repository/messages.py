@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, and_, func, or_, select, update
+from sqlalchemy import Table, and_, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.intake.domain.hl7.findings import Finding
@@ -155,6 +155,9 @@ class MessageFilter:
     code: str | None = None
     message_id: UUID | None = None
     before: datetime | None = None
+    # The last one of the page before: several messages may carry the same instant.
+    before_id: UUID | None = None
+    before_finding: int | None = None
 
 
 async def list_messages(
@@ -174,6 +177,13 @@ async def list_messages(
         query = query.where(message.c.state == wanted.state)
     if wanted.before is not None:
         query = query.where(message.c.received_at < wanted.before)
+    if wanted.before_id is not None:
+        last = message.alias()
+        received_at = select(last.c.received_at).where(last.c.message_id == wanted.before_id)
+        query = query.where(
+            tuple_(message.c.received_at, message.c.message_id)
+            < tuple_(received_at.scalar_subquery(), wanted.before_id)
+        )
     query = query.order_by(message.c.received_at.desc(), message.c.message_id.desc())
     return list((await session.execute(query.limit(limit))).all())
 
@@ -193,5 +203,7 @@ async def list_findings(
         query = query.where(finding.c.message_id == wanted.message_id)
     if wanted.code is not None:
         query = query.where(finding.c.code == wanted.code)
+    if wanted.before_finding is not None:
+        query = query.where(finding.c.finding_id < wanted.before_finding)
     query = query.order_by(finding.c.finding_id.desc()).limit(limit)
     return list((await session.execute(query)).all())

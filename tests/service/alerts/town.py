@@ -20,8 +20,7 @@ from shared.database.work import Actor, Database
 from shared.delivery.due import DueLoop
 from shared.delivery.faults import NoFaults
 from shared.events.alerts import AlertChanged
-from shared.events.base import Event
-from shared.events.base import Evidence
+from shared.events.base import Event, Evidence
 from shared.events.intake import AreaChanged, ReportRecorded, ResultReported, ScanRecorded
 from shared.events.quarantine import BreachChanged
 from shared.events.tracing import CaseChanged

@@ -308,3 +308,18 @@ async def test_a_message_shows_its_text_only_to_who_may_read_names(
     assert (await clinic.client.get(f"/intake/{path}")).status_code == 404
     assert await clinic.get("messages") == []
     assert await clinic.get("findings") == []
+
+
+async def test_paging_by_the_last_id_shows_every_message_and_finding_once(
+    clinic: Intake, nist: dict[str, bytes]
+) -> None:
+    # The clock of the tests stands still: all have the same instant.
+    for body in nist.values():
+        await clinic.hl7(body)
+    for listing, name in (("messages", "message_id"), ("findings", "finding_id")):
+        seen: list[str] = []
+        more: dict[str, str] = {}
+        while page := await clinic.get(listing, limit="7", **more):
+            seen += [one[name] for one in page]
+            more = {"before_id": str(seen[-1])}
+        assert len(seen) == len(set(seen)) == len(await clinic.get(listing, limit="500"))
