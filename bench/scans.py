@@ -21,7 +21,7 @@ from bench.scan_load import BATCH, Batches, Order, Outcome
 from bench.town import Town, found
 from deploy.kafka.broker import free_port
 
-CONNECTIONS = 8
+CONNECTIONS = 16
 BASELINE_SECONDS = 5.0
 QUIET_SECONDS = 300.0
 RESTRICTED = """

@@ -153,7 +153,7 @@ class Ground:
 
     def admin_engine(self) -> AsyncEngine:
         """For commands that write credentials; never for a service."""
-        engine = create_async_engine(self.admin_url, poolclass=NullPool)
+        engine = create_async_engine(self.admin_url, poolclass=NullPool, hide_parameters=True)
         self._engines.append(engine)
         return engine
 

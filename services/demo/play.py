@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
 import socket
 import tempfile
 import time
@@ -38,7 +40,7 @@ def play(services: Sequence[Service], *, once: bool, seed: int = SEED) -> int:
     """Play to the end. 0 when everything found equals the truth file, else 1.
 
     With `once`: as fast as the services take it, without a browser. Otherwise paced, with the
-    console open, until Ctrl-C.
+    console open, until Ctrl-C. `kill` and a closed terminal end it as Ctrl-C does.
     """
     out = Console(highlight=False)
     if not out.is_terminal:
@@ -47,7 +49,7 @@ def play(services: Sequence[Service], *, once: bool, seed: int = SEED) -> int:
     keep(evening.truth.as_dict(), "truth")
     try:
         perform(evening, services, out=out, once=once)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         out.print("\n再见 goodbye")
     if not evening.played:
         return INTERRUPTED
@@ -127,6 +129,7 @@ class Performance:
     async def run(self, services: Sequence[Service], folder: Path) -> None:
         """Stage, play, sheet; a paced one stays open after the sheet."""
         started = time.monotonic()
+        _end_in_order()
         self._welcome()
         status = self._out.status("五个服务启动中 … PostgreSQL, event log and five services start")
         status.start()
@@ -219,6 +222,14 @@ class Performance:
             except OSError:
                 return 0
         return PORT
+
+
+def _end_in_order() -> None:
+    """Let SIGTERM and SIGHUP cancel the play: its PostgreSQL must not outlive it."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
 def _line(parcel: Parcel, told: Told) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 import subprocess
 import sys
 from datetime import timedelta
@@ -60,6 +62,31 @@ def test_one_event_lost_on_the_way_is_noticed() -> None:
     assert judge(evening) == 1
     assert "balance: missing venues" in paper
     assert "✗" in paper
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_play_that_is_told_to_end_leaves_nothing_behind(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "services", "demo", "--once"], cwd=ROOT, env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as play:  # fmt: skip
+        assert play.stdout is not None
+        for line in play.stdout:
+            if "Monday" in line:
+                break
+        [pid_file] = tmp_path.rglob("postmaster.pid")
+        server = int(pid_file.read_text().splitlines()[0])
+        play.send_signal(number)
+        rest = play.stdout.read()
+    assert "goodbye" in rest, rest
+    assert play.returncode == 130
+    assert list(tmp_path.glob("outpost-demo-*")) == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(server, 0)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -1,8 +1,8 @@
 """Names and numbers go in at every door; afterwards they stand in the vault and nowhere else.
 
-The planted values are looked for in every column of every table (the log and the outbox are tables here),
-in sealed and deflated bytes too, in every line of the log, in the metrics, in every listing, page and
-problem body. The one door that shows names is shown to show them, and to write an audit line before it does.
+The planted values are looked for in every column of every table (log and outbox are tables here),
+in sealed and deflated bytes too, in every line of the log, in the metrics, in every listing, page
+and problem body. The doors that show names write an audit line before they do.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ MESSAGE = (
     "EVN||20200501100000+0800|||||CLINIC^1.2.3^ISO\r"
     f"PID|1||{NUMBER}^^^H&1.2.9&ISO^PI||{NAME}^{OTHER_NAME}||19700101|M|||{ADDRESS}^^^X||{PHONE}\r"
     f"NK1|1|{OTHER_NAME}^X|MTH|{ADDRESS}|{PHONE}\r"
-    "PV1|1|E|{late}||||||||||||||||v1^^^H&1.2.9&ISO^VN|||||||||||||||||||||||||20200501100000+0800\r"
+    "PV1|1|E|{late}||||||||||||||||v1^^^H&1.2.9&ISO^VN"
+    "|||||||||||||||||||||||||20200501100000+0800\r"
     f"PV2|||^fever, told by {NAME} of {ADDRESS}\r"
     "OBX|1|NM|8310-5^Temp^LN||{value}|Cel^^UCUM|||||F|||20200501100000+0800\r"
     f"OBX|2|TX|8661-1^Chief complaint^LN||fever and cough, call {PHONE} ({NAME})||||||F\r"
@@ -110,12 +111,11 @@ async def test_what_is_personal_stands_in_the_vault_and_nowhere_else(
     found = Findings()
     await fill(outpost, found)
     await outpost.settled()
-    await decide(outpost, found)
+    await decide(outpost)
     await outpost.settled()
     await look_through_tables(outpost, found)
     await look_through_doors(outpost, found)
     streams = capfd.readouterr()
-    assert "case" in streams.err or streams.err == "" or streams.err
     found.look("standard error", streams.err)
     found.look("standard output", streams.out)
     assert not found.seen, "\n".join(found.seen)
@@ -220,7 +220,8 @@ async def post_messages(outpost: Outpost, found: Findings) -> None:
         "MSH|^~\\&|APP|CLINIC^1.2.3^ISO|||20200501||ORU^R01^ORU_R01|o1|P|2.5.1\r"
         f"PID|1||{NUMBER}^^^H&1.2.9&ISO^PI||{NAME}||19700101|M\r"
         f"ORC|RE||f1^LAB^1.2.4^ISO||||||||||{OTHER_NAME}\r"
-        f"OBR|1||f1^LAB^1.2.4^ISO|94500-6^SARS^LN|||20200501|||{OTHER_NAME}||||||||||||20200501|||F\r"
+        f"OBR|1||f1^LAB^1.2.4^ISO|94500-6^SARS^LN|||20200501|||{OTHER_NAME}"
+        "||||||||||||20200501|||F\r"
         f"OBX|1|CWE|94500-6^SARS^LN||260373001^Detected, {NAME}^SCT||||||F\r"
         f"SPM|1|^{NUMBER}&LAB&1.2.4&ISO||258500001^swab^SCT|||||||||||||20200501\r"
         f"NTE|1||told to {NAME}, {PHONE}\r"
@@ -271,7 +272,7 @@ async def ask_any(outpost: Outpost, method: str, path: str, **options: Any) -> h
     return await next(outpost.clients["intake"]).request(method, path, **options)
 
 
-async def decide(outpost: Outpost, found: Findings) -> None:
+async def decide(outpost: Outpost) -> None:
     """People write reasons; some of what follows from them goes on the log."""
     (case, *_) = await outpost.pages("/tracing/cases", "cases")
     for act in ("discard", "reopen"):
@@ -280,7 +281,6 @@ async def decide(outpost: Outpost, found: Findings) -> None:
     assert alerts, "the walk ends in an alert"
     await outpost.send(f"/alerts/alerts/{alerts[0]['id']}/acknowledge", {"reason": REASON})
     assert (await outpost.read("/quarantine/orders"))["orders"], "and in orders"
-    assert found is not None
 
 
 async def rows_of(outpost: Outpost, statement: str) -> list[Any]:
@@ -303,7 +303,7 @@ async def look_through_tables(outpost: Outpost, found: Findings) -> None:
         if schema not in SERVICE_SCHEMAS:
             continue
         looked += 1
-        for row in await rows_of(outpost, f'SELECT * FROM "{schema}"."{table}"'):  # noqa: S608
+        for row in await rows_of(outpost, f'SELECT * FROM "{schema}"."{table}"'):
             filled.add(f"{schema}.{table}")
             for column, value in row._mapping.items():
                 found.look(f"{schema}.{table}.{column}", value)
@@ -330,8 +330,8 @@ async def look_through_doors(outpost: Outpost, found: Findings) -> None:
         "/alerts/deliveries", "/alerts/rules", "/console/", "/console/parts/alerts",
         "/console/parts/signals", "/console/parts/balance", "/console/parts/health",
     ]  # fmt: skip
-    for message in await outpost.read("/intake/messages"):
-        paths.append(f"/intake/messages/{message['message_id']}")
+    messages = await outpost.read("/intake/messages")
+    paths += [f"/intake/messages/{message['message_id']}" for message in messages]
     for case in await outpost.pages("/tracing/cases", "cases"):
         paths += [f"/tracing/cases/{case['id']}", f"/tracing/cases/{case['id']}/contacts"]
         paths += [

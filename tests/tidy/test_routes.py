@@ -49,6 +49,7 @@ class _Process:
 
     def __init__(self, room: Room) -> None:
         self.rooms = {"console": room}
+        self.bus = room.bus
         self.consumers: list[ConsumerLoop] = []
 
 

@@ -180,8 +180,8 @@ async def stream_alerts(
     """Server-sent events for one viewer, from after `last_offset`, or from now on where it is None.
 
     Ends when the client has fallen behind the ring, when the ledger cannot take more, when
-    `still_may` (asked every `idle_seconds`) says that the key or session no longer holds, or after a
-    quarter of an hour; the client resumes with `Last-Event-ID`.
+    `still_may` (asked every `idle_seconds`) says that the key or session no longer holds, or after
+    a quarter of an hour; the client resumes with `Last-Event-ID`.
     """
     ring, ledger = ring_of(room), ledger_of(room)
     await ring.ready.wait()

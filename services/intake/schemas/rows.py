@@ -235,7 +235,9 @@ class RowReader(Generic[RowShape]):
 
     def __init__(self, shape: type[RowShape]) -> None:
         self._one: TypeAdapter[RowShape] = TypeAdapter(shape)
-        self._many: TypeAdapter[list[RowShape]] = TypeAdapter(list[shape])  # type: ignore[valid-type]
+        self._many: TypeAdapter[list[RowShape]] = TypeAdapter(
+            list[shape]  # type: ignore[valid-type]
+        )
 
     def read(self, body: bytes) -> list[ArrivedRow]:
         """`BadRequest` when the body is no JSON object or array, `TooLarge` past 1,000 rows."""

@@ -270,3 +270,18 @@ def test_a_ring_drops_its_oldest() -> None:
     ring = AlertRing(size=2)
     ring.start(5)
     assert (ring.from_offset, ring.next_offset, ring.since(0)) == (5, 5, [])
+
+
+async def test_a_stream_ends_when_its_key_or_session_no_longer_holds(
+    room: Room, log: FakeLog
+) -> None:
+    holds = [True, True, False]
+
+    async def still_may() -> bool:
+        return holds.pop(0)
+
+    await caught_up(room, log)
+    stream = stream_alerts(room, EVERYONE, last_offset=None, still_may=still_may, idle_seconds=0.01)
+    await anext(stream)
+    assert [chunk async for chunk in stream] == []
+    assert holds == []

@@ -20,6 +20,7 @@ class Named(BaseModel):
 
 
 def test_the_text_of_an_error_is_withheld_along_its_whole_chain() -> None:
+    told = ""
     try:
         try:
             Named.model_validate({"number": PLANTED})
@@ -70,9 +71,13 @@ def test_what_libraries_log_quotes_no_value_either(capfd: pytest.CaptureFixture[
         try:
             int(PLANTED)
         except ValueError as error:
-            logging.getLogger("uvicorn.error").error("Exception in ASGI application", exc_info=error)
+            logging.getLogger("uvicorn.error").error(
+                "Exception in ASGI application", exc_info=error
+            )
             loop = asyncio.new_event_loop()
-            loop.call_exception_handler({"message": "Task broke", "exception": error, "task": error})
+            loop.call_exception_handler(
+                {"message": "Task broke", "exception": error, "task": error}
+            )
             loop.close()
         lines = capfd.readouterr().err
     finally:
