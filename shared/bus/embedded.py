@@ -362,6 +362,9 @@ class EmbeddedBus:
             except BusUnavailable as error:
                 logger.warning("the log does not answer: %s", error)
                 await asyncio.sleep(0.5)
+            except Exception:  # the edge: without a pulse this process would hear nothing any more
+                logger.exception("the pulse failed")
+                await asyncio.sleep(0.5)
 
     async def _beat(self) -> None:
         if monotonic() - self._renewed_at >= self._options.group.heartbeat_seconds:

@@ -336,6 +336,9 @@ class EmbeddedConsumer:
             except BusUnavailable:
                 logger.warning("could not look at group %s", self.group)
                 self.waiting = True  # the pulse asks again
+            except Exception:  # the edge: without this task no partition would ever come or go
+                logger.exception("looking at group %s failed", self.group)
+                self.waiting = True
 
     async def _refresh(self) -> None:
         partitions = await self._heads.of_topics(self._seat.topics)

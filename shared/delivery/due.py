@@ -19,7 +19,7 @@ from sqlalchemy.engine import Row
 from shared.clock import real_now
 from shared.database.work import Actor, Database, Work
 from shared.delivery.faults import Faults
-from shared.delivery.supervision import wait_for_any
+from shared.delivery.supervision import Pace, wait_for_any
 from shared.log import logger
 from shared.metrics import DUE_FAILURES
 from shared.service import Evaluator
@@ -27,6 +27,7 @@ from shared.service import Evaluator
 LOG = logger("due")
 CLAIM_ROWS = 200
 POLL_SECONDS = 0.5
+PACE_SECONDS = 0.02
 BACKOFF_MOST_SECONDS = 30.0
 IDS = ARRAY(BigInteger)
 
@@ -52,7 +53,9 @@ class DueLoop:
         self._taken = delete(due).where(due.c.id == func.any(bindparam("ids", type_=IDS)))
 
     async def run(self) -> None:
+        pace = Pace(PACE_SECONDS)
         while True:
+            await pace.wait()
             if not await self.judge_once():
                 await wait_for_any([self._database.wakeups.due], seconds=POLL_SECONDS)
 

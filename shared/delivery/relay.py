@@ -18,7 +18,7 @@ from shared.bus.port import BusUnavailable, Message, MessageRefused, Publisher
 from shared.clock import real_now
 from shared.database.work import Actor, Database
 from shared.delivery.faults import Faults
-from shared.delivery.supervision import Backoff, wait_for_any
+from shared.delivery.supervision import Backoff, Pace, wait_for_any
 from shared.ids import new_id
 from shared.log import logger
 from shared.metrics import EVENTS_DEAD, EVENTS_RELAYED
@@ -26,6 +26,7 @@ from shared.metrics import EVENTS_DEAD, EVENTS_RELAYED
 LOG = logger("relay")
 CHUNK = 1_000
 POLL_SECONDS = 0.25
+PACE_SECONDS = 0.01
 IDS = ARRAY(BigInteger)
 
 
@@ -45,6 +46,7 @@ class Relay:
         self._holds_slot = holds_slot
         self._faults = faults
         self._backoff = Backoff()
+        self._pace = Pace(PACE_SECONDS)
         outbox = database.tables.outbox
         # Built once: the loop asks several times a second, and building costs more than asking.
         self._oldest = select(outbox).order_by(outbox.c.id).limit(CHUNK)
@@ -52,7 +54,10 @@ class Relay:
         self._sent = delete(outbox).where(outbox.c.id == func.any(bindparam("ids", type_=IDS)))
 
     async def run(self) -> None:
+        sent = 0
         while True:
+            if sent < CHUNK:
+                await self._pace.wait()
             sent = 0
             if self._holds_slot():
                 try:

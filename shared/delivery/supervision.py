@@ -26,6 +26,25 @@ class Backoff:
         self._seconds = min(self._seconds * 2, BACKOFF_MOST_SECONDS)
 
 
+class Pace:
+    """Keeps the turns of a loop some milliseconds apart.
+
+    A stream of single events is then taken a few at a time, at a fraction of the cost; what comes
+    after a pause waits for nothing.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next = 0.0
+
+    async def wait(self) -> None:
+        loop = asyncio.get_running_loop()
+        rest = self._next - loop.time()
+        if rest > 0:
+            await asyncio.sleep(rest)
+        self._next = loop.time() + self._seconds
+
+
 async def supervise(name: str, run: Callable[[], Awaitable[None]]) -> None:
     """Run for ever. An error is logged with its traceback and the loop starts again."""
     backoff = Backoff()

@@ -111,6 +111,11 @@ def place_in_time(at: datetime, default_zone: str) -> tuple[datetime, str]:
     return at.astimezone(UTC), ""
 
 
+OFFSET_MISSING = FieldProblem(
+    "occurred_at",
+    "no offset; the zone of the source was put in",
+    "an instant with its offset, such as +08:00 or Z",
+)
 PLACE_UNKNOWN = FieldProblem(
     "place",
     "nobody has registered this place; the row is kept and counts once somebody has",

@@ -22,6 +22,7 @@ from services.intake.domain.references import (
     PlaceReference,
 )
 from services.intake.domain.rows import (
+    OFFSET_MISSING,
     ArrivedRow,
     Fact,
     RowAnswer,
@@ -243,6 +244,8 @@ def _candidate(
         row, fact, answer, record_id, fact.revision, occurred_at, [flag] if flag else []
     )
     candidate.kept_id = kept_id
+    if flag:
+        answer.warnings += (OFFSET_MISSING,)
     return candidate
 
 

@@ -256,7 +256,9 @@ async def test_a_bad_row_is_rejected_alone_and_kept_sealed(gate: Intake) -> None
 
 
 async def test_a_missing_offset_takes_the_sources_zone_and_is_flagged(gate: Intake) -> None:
-    await gate.post("scans", scan("1", occurred_at="2021-03-11T18:00:00"))
+    sent = scan("1", occurred_at="2021-03-11T18:00:00")
+    (row,) = (await gate.post("scans", sent))["rows"]
+    assert [warning["field"] for warning in row["warnings"]] == ["occurred_at"]
     (event,) = await gate.said(ScanRecorded)
     assert event.occurred_at == datetime(2021, 3, 11, 10, tzinfo=UTC)
 
