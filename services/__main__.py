@@ -8,7 +8,7 @@ from __future__ import annotations
 import click
 
 from services.alerts.app import service as alerts
-from services.commands.keys import keys, staff
+from services.commands.keys import keys_of, staff
 from services.commands.language import language
 from services.commands.letters import letters_of
 from services.commands.schema import schema_of
@@ -40,7 +40,7 @@ def demo(once: bool) -> None:
     raise SystemExit(play(SERVICES, once=once))
 
 
-main.add_command(keys)
+main.add_command(keys_of(SERVICES))
 main.add_command(staff)
 main.add_command(language)
 main.add_command(letters_of(SERVICES))

@@ -162,9 +162,19 @@ async def add_staff(engine: AsyncEngine, staff: NewStaff) -> UUID:
     return staff_id
 
 
+def _roles() -> list[dict[str, Any]]:
+    roles: list[dict[str, Any]] = yaml.safe_load(ROLES_FILE.read_text(encoding="utf-8"))
+    return roles
+
+
+def role_permissions() -> set[str]:
+    """Every permission that some role has."""
+    return {permission for role in _roles() for permission in role["permissions"]}
+
+
 async def set_roles(engine: AsyncEngine) -> None:
     """Bring the roles to what `access_roles.yaml` says."""
-    roles = yaml.safe_load(ROLES_FILE.read_text(encoding="utf-8"))
+    roles = _roles()
     statement = insert(role_table)
     async with administration(engine) as connection:
         await connection.execute(

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import traceback
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import structlog
 
 from shared.errors import AppError
 
+LIBRARY_LINE = "%(levelname)s:%(name)s:%(message)s"
+# A library that tries again ten times a second says so each time.
+SELDOM_SECONDS = 10.0
 # Their texts are ours or name types only. Any other error may quote a value, so a person.
 SPEAKABLE = (AppError, TypeError, AttributeError, NameError, ImportError, AssertionError)
 
@@ -33,7 +38,8 @@ def configure_log(*, level: str, style: str) -> None:
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Reticent("%(levelname)s:%(name)s:%(message)s"))
+    handler.setFormatter((_ReticentJson if style == "json" else _Reticent)(LIBRARY_LINE))
+    handler.addFilter(_Seldom())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
@@ -81,3 +87,43 @@ class _Reticent(logging.Formatter):
 
     def formatException(self, ei: Any) -> str:  # noqa: N802, the name is the library's
         return tell_error(ei[1])
+
+
+class _ReticentJson(_Reticent):
+    """The same, with the keys of our own lines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        super().format(record)
+        line = {
+            "room": record.name,
+            "event": record.message,
+            "level": record.levelname.lower(),
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
+        }
+        if record.exc_text:
+            line["exception"] = record.exc_text
+        return json.dumps(line, ensure_ascii=False)
+
+
+class _Seldom(logging.Filter):
+    """One line of a kind in ten seconds, with the number of those left out; errors with a trace
+    always pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info:
+            return True
+        kind = (record.name, str(record.msg))
+        told_at, left_out = self._told.get(kind, (0.0, 0))
+        if record.created - told_at < SELDOM_SECONDS:
+            self._told[kind] = (told_at, left_out + 1)
+            return False
+        if len(self._told) > 1000:  # texts that a library composes are each a kind of their own
+            self._told.clear()
+        self._told[kind] = (record.created, 0)
+        if left_out:
+            record.msg = f"{record.msg} (and {left_out} more like it)"
+        return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from uuid import UUID
 
 import click
@@ -15,37 +16,57 @@ from shared.credentials import (
     issue_key,
     list_clients,
     revoke_key,
+    role_permissions,
     rotate_key,
 )
+from shared.service import Service
 
 
-@click.group()
-def keys() -> None:
-    """API keys of machine clients."""
+def keys_of(services: Sequence[Service]) -> click.Group:
+    """The group, for the routes of these services."""
+    known = permissions_of(services) | role_permissions()
 
+    @click.group()
+    def keys() -> None:
+        """API keys of machine clients."""
 
-@keys.command("issue")
-@click.argument("name")
-@click.option(
-    "--scope", "scopes", multiple=True, required=True, help="scans.write, reports.write, …"
-)
-@click.option("--area", "areas", multiple=True, default=["*"], help="area id; * is everywhere")
-@click.option("--source", type=click.UUID, default=None, help="the source it speaks for")
-@click.option("--days", type=int, default=None, help="days until it expires")
-def issue(
-    name: str,
-    scopes: tuple[str, ...],
-    areas: tuple[str, ...],
-    source: UUID | None,
-    days: int | None,
-) -> None:
-    """Make a client; its key is printed once and cannot be read again."""
-    click.echo(
-        with_admin(lambda engine: issue_key(engine, name, Grant(scopes, areas, source, days)))
+    @keys.command("issue")
+    @click.argument("name")
+    @click.option(
+        "--scope", "scopes", multiple=True, required=True, help="scans.write, reports.write, …"
     )
+    @click.option("--area", "areas", multiple=True, default=["*"], help="area id; * is everywhere")
+    @click.option("--source", type=click.UUID, default=None, help="the source it speaks for")
+    @click.option("--days", type=int, default=None, help="days until it expires")
+    def issue(
+        name: str,
+        scopes: tuple[str, ...],
+        areas: tuple[str, ...],
+        source: UUID | None,
+        days: int | None,
+    ) -> None:
+        """Make a client; its key is printed once and cannot be read again."""
+        unknown = sorted(set(scopes) - known)
+        if unknown:
+            raise click.ClickException(
+                f"no scope {', '.join(unknown)}. known scopes: {', '.join(sorted(known))}"
+            )
+        grant = Grant(scopes, areas, source, days)
+        click.echo(with_admin(lambda engine: issue_key(engine, name, grant)))
+
+    for command in (rotate, revoke, list_all):
+        keys.add_command(command)
+    return keys
 
 
-@keys.command("rotate")
+def permissions_of(services: Sequence[Service]) -> set[str]:
+    """What the routes ask for: a key with a misspelt scope would open nothing."""
+    routes = (route for one in services for router in one.routers for route in router.routes)
+    asked = ((getattr(route, "openapi_extra", None) or {}).get("x-permission") for route in routes)
+    return {permission for permission in asked if permission}
+
+
+@click.command("rotate")
 @click.argument("name")
 @click.option("--overlap-hours", type=float, default=24.0, help="how long the old key stays good")
 def rotate(name: str, overlap_hours: float) -> None:
@@ -53,7 +74,7 @@ def rotate(name: str, overlap_hours: float) -> None:
     click.echo(with_admin(lambda engine: rotate_key(engine, name, overlap_hours=overlap_hours)))
 
 
-@keys.command("revoke")
+@click.command("revoke")
 @click.argument("name")
 def revoke(name: str) -> None:
     """Shut a client out, within five seconds everywhere."""
@@ -61,7 +82,7 @@ def revoke(name: str) -> None:
     click.echo(f"revoked {name}")
 
 
-@keys.command("list")
+@click.command("list")
 def list_all() -> None:
     """Every client, without secrets."""
     for row in with_admin(list_clients):

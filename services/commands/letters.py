@@ -35,7 +35,7 @@ def letters_of(services: Sequence[Service]) -> click.Group:
             )
 
     @letters.command("replay")
-    @click.argument("service")
+    @click.argument("service", type=click.Choice([service.name for service in services]))
     def replay(service: str) -> None:
         """Put a service's letters back on their topics; every group reads them, effects stay
         single.

@@ -9,7 +9,7 @@ def no_source() -> Forbidden:
     """The key that was used belongs to no source, so nobody could be answered for the rows."""
     return Forbidden(
         "this key is bound to no source",
-        "ask operations for a key that is bound to your source",
+        "ask for a key bound to your source; signed-in staff name one of their areas as ?source=",
     )
 
 

@@ -283,3 +283,11 @@ class Database:
         """For one statement that reads: no transaction around it, a third of the way there."""
         async with self._single.connect() as connection:
             yield ReadSession(connection)
+
+    async def forget(self, statement: Executable, rows: Rows = None) -> None:
+        """One statement that deletes, in a transaction of its own, on its way to the disk.
+
+        For what does no harm if a crash of PostgreSQL brings it back.
+        """
+        async with self._single.connect() as connection:
+            await connection.execute(statement, rows)

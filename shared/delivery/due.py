@@ -50,18 +50,21 @@ class DueLoop:
             .limit(CLAIM_ROWS)
             .with_for_update(skip_locked=True)
         )
+        # Whether rows were seen that the last batch did not take.
+        self._more = True
         self._taken = delete(due).where(due.c.id == func.any(bindparam("ids", type_=IDS)))
 
     async def run(self) -> None:
         pace = Pace(PACE_SECONDS)
         while True:
             await pace.wait()
-            if not await self.judge_once():
+            if not (await self.judge_once() and self._more):
                 await wait_for_any([self._database.wakeups.due], seconds=POLL_SECONDS)
 
     async def judge_once(self) -> bool:
         """Judge one batch of one kind; False when nothing was due."""
         claimed: list[Row[Any]] = []
+        self._more = True
         try:
             async with self._database.work(Actor("due")) as work:
                 claimed = await self._claim(work)
@@ -85,6 +88,7 @@ class DueLoop:
         kind = rows[0].kind
         batch_max = self._evaluators[kind].batch_max if kind in self._evaluators else 1
         claimed = [rows[0]]
+        self._more = len(rows) > 1
         if rows[0].attempts:
             return claimed  # it has failed before: alone, or it takes the others with it again
         keys = set(rows[0]._mapping["keys"])
@@ -95,6 +99,7 @@ class DueLoop:
             if len(union) <= max(batch_max, len(keys)):
                 claimed.append(row)
                 keys = union
+        self._more = len(claimed) < len(rows) or len(rows) == CLAIM_ROWS
         return claimed
 
     async def _judge(self, work: Work, claimed: Sequence[Row[Any]]) -> None:

@@ -244,7 +244,7 @@ def _candidate(
         row, fact, answer, record_id, fact.revision, occurred_at, [flag] if flag else []
     )
     candidate.kept_id = kept_id
-    if flag:
+    if flag and not door.counts_revisions:  # a list tells days, which have no offset
         answer.warnings += (OFFSET_MISSING,)
     return candidate
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from pydantic import BaseModel, ValidationError
@@ -63,11 +65,23 @@ def test_no_line_of_the_log_quotes_the_value_that_broke_something(
         assert json.loads(line)["event"] == "request_failed"
 
 
-def test_what_libraries_log_quotes_no_value_either(capfd: pytest.CaptureFixture[str]) -> None:
+@contextmanager
+def bare_root() -> Iterator[None]:
+    """The root logger as a new process has it; pytest hangs handlers of its own on it."""
     root = logging.getLogger()
     before, root.handlers = root.handlers, []
     try:
-        configure_log(level="info", style="json")
+        yield
+    finally:
+        root.handlers = before
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+def test_what_libraries_log_quotes_no_value_either(
+    style: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with bare_root():
+        configure_log(level="info", style=style)
         try:
             int(PLANTED)
         except ValueError as error:
@@ -79,9 +93,33 @@ def test_what_libraries_log_quotes_no_value_either(capfd: pytest.CaptureFixture[
                 {"message": "Task broke", "exception": error, "task": error}
             )
             loop.close()
-        lines = capfd.readouterr().err
-    finally:
-        root.handlers = before
+    lines = capfd.readouterr().err
     assert "Exception in ASGI application" in lines
     assert "Task broke" in lines
     assert PLANTED not in lines
+    if style == "json":
+        told = [json.loads(line) for line in lines.splitlines()]
+        assert [line["level"] for line in told] == ["error", "error"]
+        assert all("ValueError" in line["exception"] for line in told)
+
+
+def test_a_library_that_repeats_itself_is_counted_not_quoted(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with bare_root():
+        configure_log(level="info", style="json")
+        log = logging.getLogger("aiokafka.consumer")
+        (handler,) = logging.getLogger().handlers
+        for second in (0.0, 0.1, 9.9, 10.0):
+            record = log.makeRecord(
+                log.name, logging.ERROR, "", 0, "no coordinator %s", (15,), None
+            )
+            record.created = 1_000_000.0 + second
+            handler.handle(record)
+        log.error("another thing")
+    told = [json.loads(line)["event"] for line in capfd.readouterr().err.splitlines()]
+    assert told == [
+        "no coordinator 15",
+        "no coordinator 15 (and 2 more like it)",
+        "another thing",
+    ]
