@@ -73,7 +73,7 @@ async def _measure(
     async with running(folder, brokers=brokers) as outpost, outpost.admin() as engine:
         keys = await found(outpost, engine, counties)
         reader = await issue(engine, "bench reader")
-        await wait_quiet(engine, within_seconds=120, embedded_log=not brokers)
+        await wait_quiet(engine, within_seconds=120, brokers=brokers)
         times = Times()
         used = processor_seconds(outpost.processes())
         async with _stream(outpost, reader, times):

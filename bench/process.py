@@ -20,8 +20,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from deploy.kafka.broker import free_port
+from services.__main__ import SERVICES
+from shared.bus.kafka import KafkaBus, KafkaOptions
 from shared.clock import SystemClock
 from shared.ground import Ground
+from shared.service import ConsumerGroup, Service, topics_of
 from shared.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -154,18 +157,39 @@ async def left_to_do(engine: AsyncEngine, *, embedded_log: bool = True) -> dict[
 
 
 async def wait_quiet(
-    engine: AsyncEngine, *, within_seconds: float, embedded_log: bool = True
+    engine: AsyncEngine, *, within_seconds: float, brokers: str = ""
 ) -> tuple[float, list[dict[str, int]]]:
     """Seconds until nothing was left, and what was left at each look; inf when that never came."""
     started = time.perf_counter()
     seen: list[dict[str, int]] = []
     while (passed := time.perf_counter() - started) < within_seconds:
-        left = await left_to_do(engine, embedded_log=embedded_log)
+        left = await left_to_do(engine, embedded_log=not brokers)
+        if brokers and not left:
+            left = await kafka_lag(brokers)
         if not left:
             return passed, seen
         seen.append(left)
         await asyncio.sleep(0.5)
     return float("inf"), seen
+
+
+async def kafka_lag(brokers: str) -> dict[str, int]:
+    """Records that a group has not committed, by group; those without any are left out."""
+    bus = KafkaBus(KafkaOptions(brokers))
+    await bus.start()
+    try:
+        return {
+            name: lag
+            for service in SERVICES
+            for group in service.consumers
+            if (lag := await bus.group_lag(name := group_name(service, group), topics_of(group)))
+        }
+    finally:
+        await bus.stop()
+
+
+def group_name(service: Service, group: ConsumerGroup) -> str:
+    return f"{service.name}.{group.purpose}"
 
 
 def child_json(module: str, told: str, *arguments: str) -> Any:

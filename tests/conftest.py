@@ -18,6 +18,8 @@ from shared.database.embedded import EmbeddedServer
 
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
+# Roles belong to the whole server: two tests with two secrets would shut each other out.
+SECRET = "the one secret of the tests"
 
 
 def require_all() -> bool:

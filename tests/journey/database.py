@@ -16,13 +16,18 @@ from shared.database.migrate import migrate
 from shared.ground import migration_targets
 from shared.service import Service
 from shared.settings import Settings
+from tests.conftest import SECRET
 
-SECRET = "a secret of the walks"
 TEMPLATE = "journey_template"
 
 
 async def make_template(server: URL, services: Sequence[Service], settings: Settings) -> None:
-    """The template database on this server: roles, schemas, tables, roles of staff."""
+    """The template database on this server: roles, schemas, tables, roles of staff.
+
+    Several folders of tests share a server in one process; whoever comes first makes it.
+    """
+    if await _exists(server, TEMPLATE):
+        return
     await execute(server, f"CREATE DATABASE \"{TEMPLATE}\" TEMPLATE template0 ENCODING 'UTF8'")
     url = server.set(database=TEMPLATE)
     names = [service.name for service in services]
@@ -66,3 +71,15 @@ async def _create_all(url: URL, services: Sequence[Service]) -> None:
         for service in services:
             await connection.run_sync(service.metadata.create_all)
     await engine.dispose()
+
+
+async def _exists(server: URL, name: str) -> bool:
+    engine = create_async_engine(server, poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            found = await connection.execute(
+                text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": name}
+            )
+            return found.first() is not None
+    finally:
+        await engine.dispose()

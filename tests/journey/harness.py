@@ -36,7 +36,7 @@ from shared.runtime import Runtime
 from shared.service import Service
 from shared.settings import Settings
 from shared.settled import settled
-from tests.journey.database import SECRET
+from tests.conftest import SECRET
 
 ROOT = Path(__file__).parent.parent.parent
 READY_SECONDS = 60.0

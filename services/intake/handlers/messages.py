@@ -253,6 +253,11 @@ class _MessageDoor:
             arrival.message.text.encode(errors="replace") or arrival.body
         )
         source = await find_sender(self._work, arrival, self._post.bound_source_id)
+        if source is None:
+            # A registration may be under way, and would look for waiting messages before this one
+            # is there. Behind its lock, either we see the source or it will see the message.
+            await self._work.lock("sources")
+            source = await find_sender(self._work, arrival, self._post.bound_source_id)
         known = await find_message(self._work, arrival.sender, fingerprint)
         if known is not None:
             self._note(source, "duplicate")

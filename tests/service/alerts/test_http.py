@@ -27,11 +27,11 @@ from shared.events.base import Event
 from shared.log import configure_log
 from shared.runtime import Runtime
 from shared.settings import Settings
+from tests.conftest import SECRET
 from tests.eventually import eventually
 from tests.service.alerts.town import COUNTY, NEIGHBOUR, areas, three_reports
 from tests.unit.alerts.samples import START
 
-SECRET = "a secret of the tests"
 EVERY_SCOPE = ("alerts.read", "alerts.write", "signals.read", "deliveries.read", "rules.read")
 
 

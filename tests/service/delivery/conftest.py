@@ -19,10 +19,10 @@ from shared.database.bootstrap import bootstrap
 from shared.log import configure_log
 from shared.runtime import Runtime
 from shared.settings import Settings
+from tests.conftest import SECRET
 from tests.service.delivery import toy
 
 NOW = datetime(2020, 2, 15, 12, tzinfo=UTC)
-SECRET = "a secret of the tests"
 
 
 def settings_for(url: URL) -> Settings:

@@ -97,8 +97,8 @@ async def test_a_discarded_case_takes_its_contacts_and_comes_back_reopened(
     (contact,) = (await client.get(f"{path}/contacts")).json()["contacts"]
     assert not contact["standing"]
     assert contact["reason"] == "its case does not stand: discarded by staff:tracer"
-    # New evidence does not overrule a person; only a person does.
-    await desk.tell(declared("e", "ill", ONSET))
+    # The same evidence, said once more, does not overrule a person; only a person does.
+    await desk.tell(declared("d", "ill", ONSET))
     assert not (await client.get(path)).json()["standing"]
     await client.post(f"{path}/reopen", json={"reason": "sequenced"})
     await desk.judge()
