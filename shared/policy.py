@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
@@ -179,42 +179,76 @@ async def policies_in_force(
     """All documents of the kind in force there and then: per id the highest version, nearest area
     first.
     """
-    ancestors, zone = await _area_of(reader, tables, question.area_id)
+    found = await policies_by_area(reader, tables, model, question, [question.area_id])
+    return found[question.area_id]
+
+
+async def policies_by_area(
+    reader: Reader,
+    tables: StandardTables,
+    model: type[Document],
+    question: PolicyQuestion,
+    area_ids: Iterable[str | None],
+) -> dict[str | None, list[PolicyInForce[Document]]]:
+    """The same for many areas, in two statements; the question's own area is not looked at."""
+    areas = await _areas_of(reader, tables, set(area_ids), question.at)
+    days = [area.day for area in areas.values()]
     rows = await reader.execute(
         _in_force(tables.policy),
         {
             "kind": question.kind,
-            "day": question.at.astimezone(ZoneInfo(zone)).date(),
+            "first_day": min(days),
+            "last_day": max(days),
             "disease": question.disease,
-            "ancestors": ancestors,
+            "ancestors": sorted({one for area in areas.values() for one in area.ancestors}),
         },
     )
-    newest: dict[str, Any] = {}
-    for row in rows:
-        newest.setdefault(row.id, row)
+    stored = list(rows)
+    parsed: dict[tuple[str, int], PolicyInForce[Document]] = {}
+    found: dict[str | None, list[PolicyInForce[Document]]] = {}
+    for area_id, area in areas.items():
+        newest: dict[str, Any] = {}
+        for row in filter(area.is_bound_by, stored):
+            newest.setdefault(row.id, row)
+        for row in newest.values():
+            if (row.id, row.version) not in parsed:
+                document = model.model_validate(row.document)
+                parsed[row.id, row.version] = PolicyInForce(row.id, row.version, document)
+        ordered = sorted(newest.values(), key=area.nearness)
+        found[area_id] = [parsed[row.id, row.version] for row in ordered]
+    return found
 
-    def nearness(row: Any) -> tuple[int, int, str]:
-        near = ancestors.index(row.area_id) if row.area_id else len(ancestors)
-        return (near, 0 if row.disease else 1, row.id)
 
-    return [
-        PolicyInForce(row.id, row.version, model.model_validate(row.document))
-        for row in sorted(newest.values(), key=nearness)
-    ]
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """An area's line upwards, itself first, and its day."""
+
+    ancestors: Sequence[str]
+    day: date
+
+    def is_bound_by(self, row: Any) -> bool:
+        begun = row.valid_from <= self.day
+        ended = row.valid_to is not None and row.valid_to < self.day
+        return begun and not ended and (row.area_id is None or row.area_id in self.ancestors)
+
+    def nearness(self, row: Any) -> tuple[int, int, str]:
+        near = self.ancestors.index(row.area_id) if row.area_id else len(self.ancestors)
+        return near, 0 if row.disease else 1, row.id
 
 
 @cache
 def _in_force(table: Table) -> Select[Any]:
     """Built once: every report asks this, and building it costs more than the answer."""
-    day, ancestors = bindparam("day", type_=Date), bindparam("ancestors", type_=ARRAY(Text))
+    first, last = bindparam("first_day", type_=Date), bindparam("last_day", type_=Date)
+    ancestors = bindparam("ancestors", type_=ARRAY(Text))
     columns = table.c
     return (
         select(table)
         .where(
             columns.kind == bindparam("kind", type_=Text),
             columns.state == "active",
-            columns.valid_from <= day,
-            or_(columns.valid_to.is_(None), columns.valid_to >= day),
+            columns.valid_from <= last,
+            or_(columns.valid_to.is_(None), columns.valid_to >= first),
             or_(columns.disease.is_(None), columns.disease == bindparam("disease", type_=Text)),
             or_(columns.area_id.is_(None), columns.area_id == func.any(ancestors)),
         )
@@ -228,7 +262,13 @@ async def policy_in_force(
     """The one that counts: of the nearest area, then for the disease. `ConfigurationError` when
     none is.
     """
-    found = await policies_in_force(reader, tables, model, question)
+    return the_one_in_force(await policies_in_force(reader, tables, model, question), question)
+
+
+def the_one_in_force(
+    found: Sequence[PolicyInForce[Document]], question: PolicyQuestion
+) -> PolicyInForce[Document]:
+    """The first of those that are in force; `ConfigurationError` when none is."""
     if not found:
         raise ConfigurationError(
             f"no {question.kind} policy in force on {question.at.date()} for"
@@ -238,13 +278,22 @@ async def policy_in_force(
     return found[0]
 
 
-async def _area_of(
-    reader: Reader, tables: StandardTables, area_id: str | None
-) -> tuple[list[str], str]:
-    if area_id is None:
-        return [], "UTC"
+async def _areas_of(
+    reader: Reader, tables: StandardTables, area_ids: set[str | None], at: datetime
+) -> dict[str | None, _Where]:
+    """An area that nobody has loaded stands alone, in UTC."""
     area = tables.area
-    row = (
-        await reader.execute(select(area.c.ancestors, area.c.zone).where(area.c.area_id == area_id))
-    ).first()
-    return (list(row.ancestors), row.zone) if row else ([area_id], "UTC")
+    named = sorted(one for one in area_ids if one is not None)
+    known: dict[str, Any] = {}
+    if named:
+        query = select(area.c.area_id, area.c.ancestors, area.c.zone).where(
+            area.c.area_id == func.any(bindparam("ids", type_=ARRAY(Text)))
+        )
+        known = {row.area_id: row for row in await reader.execute(query, {"ids": named})}
+    found: dict[str | None, _Where] = {}
+    for area_id in area_ids:
+        row = known.get(area_id) if area_id is not None else None
+        alone = [area_id] if area_id is not None else []
+        zone = ZoneInfo(row.zone if row else "UTC")
+        found[area_id] = _Where(row.ancestors if row else alone, at.astimezone(zone).date())
+    return found

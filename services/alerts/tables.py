@@ -53,8 +53,19 @@ signal = Table(
     Index(None, "record_id"),
     Index("ix_signal_case_id", "case_id", postgresql_where=text("case_id IS NOT NULL")),
     Index("ix_signal_place_id", "place_id", postgresql_where=text("place_id IS NOT NULL")),
-    Index("ix_signal_area_time", "area_id", "occurred_at", postgresql_where=text("standing")),
-    Index("ix_signal_home_time", "home_area_id", "occurred_at", postgresql_where=text("standing")),
+    # The column is named in the condition, so that no plan takes the one for the other.
+    Index(
+        "ix_signal_area_time",
+        "area_id",
+        "occurred_at",
+        postgresql_where=text("standing AND area_id IS NOT NULL"),
+    ),
+    Index(
+        "ix_signal_home_time",
+        "home_area_id",
+        "occurred_at",
+        postgresql_where=text("standing AND home_area_id IS NOT NULL"),
+    ),
 )
 
 alert = Table(

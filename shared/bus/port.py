@@ -102,8 +102,9 @@ class Publisher(Protocol):
 class Consumer(Protocol):
     """One member of a group.
 
-    `lock` guards "process and commit". The adapter takes the same lock when partitions are
-    taken away, so a partition never moves while its records are between database and offset commit.
+    `lock` guards "process" and "commit". The adapter takes the same lock when partitions are
+    taken away, so a partition never moves in the middle of either; positions that were not
+    committed until then are not ours to commit any more: their records come again to who is next.
     After taking the lock call `mine` to drop records of partitions that went meanwhile.
     Never call `poll` while holding it: the adapter may need it there to hand partitions over.
     """

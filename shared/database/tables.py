@@ -194,5 +194,6 @@ def _area(metadata: MetaData) -> Table:
         # Self first, then every known ancestor up to the root.
         Column("ancestors", ARRAY(Text), nullable=False),
         Index(None, "parent_id"),
-        Index(None, "ancestors", postgresql_using="gin"),
+        # Written at once: areas change seldom, and a list of pending entries is read by every look.
+        Index(None, "ancestors", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
     )

@@ -1,5 +1,9 @@
 """The event door's loop: poll, apply in one transaction, commit the database, then the offset.
 
+Offsets follow a tenth of a second later at most, for several batches at once: on Kafka a commit
+costs as much as a batch, and the next batch need not wait for it. A crash brings that tenth again,
+which handlers absorb as they absorb any repeat.
+
 Only `InvalidMessage` puts a record aside; any other error rolls back, waits and reads again.
 """
 
@@ -9,6 +13,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy.dialects.postgresql import insert
@@ -39,6 +44,8 @@ from shared.service import ConsumerGroup, Room, topics_of
 LOG = logger("consumer")
 WAIT_SECONDS = 1.0
 LOOK_SECONDS = 1.0
+COMMIT_SECONDS = 0.1
+LAST_COMMIT_SECONDS = 2.0
 RATIO_WINDOW = 1000
 
 
@@ -64,6 +71,9 @@ class ConsumerLoop:
         self._backoff = Backoff()
         self._oldest_at: datetime | None = None
         self._looked_at = 0.0
+        # What the database has and the log was not told yet, and when it will be.
+        self._applied: dict[Partition, int] = {}
+        self._commit_at = 0.0
         EVENT_AGE.labels(self.name).set_function(self._age_seconds)
         self.caught_up_at: float | None = None
         self.polled_at: float | None = None
@@ -84,30 +94,38 @@ class ConsumerLoop:
         except TooManyDeadLetters as error:
             self.stopped_by = str(error)
             LOG.error("consumer_stopped", group=self.name, reason=str(error))
+            await self._commit(consumer)
             await asyncio.Event().wait()
         finally:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_COMMIT_SECONDS):
+                    await self._commit(consumer)
             await consumer.close()
 
     async def _turn(self, consumer: Consumer) -> None:
         if self.group.patient:
             await self._pressure.give_way()
+        wait = WAIT_SECONDS
+        if self._applied:
+            wait = min(max(self._commit_at - time.monotonic(), 0.0), WAIT_SECONDS)
         try:
-            records = await consumer.poll(
-                max_records=self.group.batch_max, wait_seconds=WAIT_SECONDS
-            )
+            records = await consumer.poll(max_records=self.group.batch_max, wait_seconds=wait)
         except BusUnavailable as error:
             LOG.warning("log_unavailable", group=self.name, error=str(error))
             await self._backoff.wait()
             return
         self.polled_at = time.monotonic()
-        applied = True
         if records:
             async with consumer.lock:
                 mine = consumer.mine(records)
                 if mine:
-                    applied = await self._apply_and_commit(consumer, mine)
-        if applied:
-            await self._look_how_far(consumer, empty=not records)
+                    await self._apply_or_rewind(consumer, mine)
+        if self._applied:
+            if time.monotonic() >= self._commit_at:
+                await self._commit(consumer)
+                await self._look_how_far(consumer, empty=False)
+        elif not records:
+            await self._look_how_far(consumer, empty=True)
 
     async def _look_how_far(self, consumer: Consumer, *, empty: bool) -> None:
         """Nothing left, or how much; asked of the log once a second at most: it costs a call."""
@@ -130,7 +148,7 @@ class ConsumerLoop:
             return 0.0
         return (self._database.clock.now() - self._oldest_at).total_seconds()
 
-    async def _apply_and_commit(self, consumer: Consumer, records: list[Delivered]) -> bool:
+    async def _apply_or_rewind(self, consumer: Consumer, records: list[Delivered]) -> None:
         try:
             await self._apply(records)
         except TooManyDeadLetters:
@@ -140,14 +158,24 @@ class ConsumerLoop:
             LOG.exception("batch_failed", group=self.name, records=len(records))
             consumer.rewind(_firsts(records))
             await self._backoff.wait()
-            return False
+            return
         self._backoff.reset()
-        await self._faults.reach("between database commit and offset commit")
-        try:
-            await consumer.commit(_nexts(records))
-        except BusUnavailable as error:
-            LOG.warning("offset_not_committed", group=self.name, error=str(error))
-        return True
+        if not self._applied:
+            self._commit_at = time.monotonic() + COMMIT_SECONDS
+        self._applied |= _nexts(records)
+
+    async def _commit(self, consumer: Consumer) -> None:
+        """Tell the log how far we are. What it does not hear now it hears with a later batch, or
+        the records come again."""
+        if not self._applied:
+            return
+        async with consumer.lock:
+            applied, self._applied = self._applied, {}
+            await self._faults.reach("between database commit and offset commit")
+            try:
+                await consumer.commit(applied)
+            except BusUnavailable as error:
+                LOG.warning("offset_not_committed", group=self.name, error=str(error))
 
     async def _apply(self, records: Sequence[Delivered]) -> None:
         """One transaction for all; on a record that can never be processed, bisect down to it."""

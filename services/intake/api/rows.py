@@ -5,14 +5,15 @@ One row or an array of up to 1,000; the answer names a fate for each row, after 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from fastapi import Request, Response
 
 from services.intake.api.body import desk_of, read_body, source_of
-from services.intake.handlers.batches import Delivery, RowDoor, take_rows
+from services.intake.handlers.batches import Delivery, RowDoor
 from services.intake.handlers.encounters import EncounterDoor
+from services.intake.handlers.gathering import Gathering
 from services.intake.handlers.memberships import MembershipDoor
 from services.intake.handlers.reports import ReportDoor
 from services.intake.handlers.results import ResultDoor
@@ -26,7 +27,7 @@ from services.intake.schemas.rows import (
     ReadRows,
 )
 from services.intake.settings import BODY_BYTES_MAX
-from shared.http import Door, viewer_of
+from shared.http import Door, room_of, viewer_of
 
 door = Door("/intake", tag="rows")
 
@@ -40,8 +41,16 @@ async def _take(
     source_id = await source_of(request, source)
     body = await read_body(request, BODY_BYTES_MAX)
     delivery = Delivery(source_id, viewer_of(request).subject, body, read(body))
-    reply = await take_rows(desk_of(request), row_door, delivery)
+    reply = await _gathering_of(request, row_door).take(delivery)
     return Response(reply, 202, media_type="application/json")
+
+
+def _gathering_of(request: Request, row_door: RowDoor[Any]) -> Gathering:
+    """The one of this process and door."""
+    extras, name = room_of(request).extras, f"intake.gathering.{row_door.name}"
+    if name not in extras:
+        extras[name] = Gathering(desk_of(request), row_door)
+    return cast(Gathering, extras[name])
 
 
 @door.on("POST", "/scans", permission="scans.write", area_scope="source", status_code=202)

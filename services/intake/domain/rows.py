@@ -92,6 +92,14 @@ class Tally:
     duplicate: int
     rejected: int
 
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.received + other.received,
+            self.stored + other.stored,
+            self.duplicate + other.duplicate,
+            self.rejected + other.rejected,
+        )
+
     @property
     def adds_up(self) -> bool:
         return self.received == self.stored + self.duplicate + self.rejected

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,9 +16,10 @@ from services.intake.domain.lists import (
 )
 from services.intake.domain.references import PersonReference
 from services.intake.domain.rows import ArrivedRow
-from services.intake.handlers.batches import Batch, Candidate, Delivery, RowDoor, take_rows
+from services.intake.handlers.batches import Batch, Candidate, Delivery, RowDoor
 from services.intake.handlers.desk import Desk
 from services.intake.handlers.policies import list_columns_at
+from services.intake.handlers.rows import take_rows
 from services.intake.repository.lists import add_list
 from services.intake.settings import LIST_ROWS_MAX
 from services.intake.tables import declaration as declaration_table
@@ -69,8 +70,9 @@ class CaseListDoor(_ListDoor, RowDoor[DeclaredCase]):
     def kept_id(self, batch: Batch[Any], external_id: str) -> str:
         return str(batch.desk.vault.pseudonym(f"case:{self._disease}", external_id))
 
-    async def load(self, work: Work, batch: Batch[DeclaredCase]) -> None:
-        await self.keep(work, batch, len(batch.persons))
+    async def load(self, work: Work, batches: Sequence[Batch[DeclaredCase]]) -> None:
+        for batch in batches:
+            await self.keep(work, batch, len(batch.persons))
 
     def decide(
         self,
@@ -118,8 +120,9 @@ class LinkListDoor(_ListDoor, RowDoor[DeclaredLink]):
     def kept_id(self, batch: Batch[Any], external_id: str) -> str:
         return str(batch.desk.vault.pseudonym(f"link:{self._disease}", external_id))
 
-    async def load(self, work: Work, batch: Batch[DeclaredLink]) -> None:
-        await self.keep(work, batch, len(batch.persons))
+    async def load(self, work: Work, batches: Sequence[Batch[DeclaredLink]]) -> None:
+        for batch in batches:
+            await self.keep(work, batch, len(batch.persons))
 
     def decide(
         self,

@@ -24,8 +24,8 @@ from services.intake.domain.hl7.reader import Interchange, Message, read_interch
 from services.intake.domain.hl7.verdict import Verdict, judge_message
 from services.intake.domain.references import KnownSource
 from services.intake.domain.rows import Fate, Tally
-from services.intake.handlers.batches import count_metric, seal_reply, unseal_reply
 from services.intake.handlers.desk import Desk
+from services.intake.handlers.receipts import count_metric, seal_reply, unseal_reply
 from services.intake.handlers.specimens import fold_specimen, specimen_id_of
 from services.intake.handlers.visits import BODY_COLUMN, encounter_id_of, fold_encounter
 from services.intake.repository.messages import (
@@ -38,8 +38,8 @@ from services.intake.repository.messages import (
 from services.intake.repository.receipts import (
     Account,
     NewReceipt,
-    add_receipt,
-    add_tally,
+    add_receipts,
+    add_tallies,
     find_reply,
 )
 from services.intake.repository.sources import find_by_facility, find_source
@@ -243,9 +243,9 @@ class _MessageDoor:
         signature = Signature(derive_control_id(new_id()), self._now)
         reply = build_batch_acknowledgement(self._interchange, replies, signature)
         sealed = seal_reply(self._desk.vault, fingerprint, reply)
-        new = NewReceipt(sender, fingerprint, sealed, self._now)
         # Its messages are counted one by one: the file itself counts for nothing.
-        await add_receipt(self._work, Account(None, self._now.date(), DOOR), Tally(0, 0, 0, 0), new)
+        new = NewReceipt(sender, fingerprint, sealed, 0, self._now)
+        await add_receipts(self._work, DOOR, [new])
         return reply
 
     async def _take_one(self, arrival: Arrival) -> bytes:
@@ -324,8 +324,11 @@ class _MessageDoor:
         self.fates.setdefault(key, Counter())[fate] += 1
 
     async def _count(self) -> None:
-        for (source_id, day), fates in self.fates.items():
-            await add_tally(self._work, Account(source_id, day, DOOR), _tally(fates))
+        sums = {
+            Account(source_id, day, DOOR): _tally(fates)
+            for (source_id, day), fates in self.fates.items()
+        }
+        await add_tallies(self._work, sums)
 
 
 @dataclass(frozen=True, slots=True)

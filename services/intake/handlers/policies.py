@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -17,7 +18,15 @@ from services.intake.handlers.desk import Desk
 from services.intake.repository.policies import read_active
 from services.intake.tables import standard
 from shared.database.work import ReadSession
-from shared.policy import PolicyDocument, PolicyKind, PolicyQuestion, policy_in_force
+from shared.policy import (
+    PolicyDocument,
+    PolicyInForce,
+    PolicyKind,
+    PolicyQuestion,
+    policies_by_area,
+    policy_in_force,
+    the_one_in_force,
+)
 
 CHECKPOINT = "intake.checkpoint"
 SYNDROMES = "intake.syndromes"
@@ -123,8 +132,22 @@ def checkpoint_rule_at(
 async def syndromes_at(
     session: ReadSession, desk: Desk, at: datetime, area_id: str | None
 ) -> SyndromeDocument:
-    question = PolicyQuestion(SYNDROMES, at, area_id=area_id)
-    found = await policy_in_force(session, standard, SyndromePolicy, question)
+    return (await syndromes_by_area(session, desk, at, [area_id]))[area_id]
+
+
+async def syndromes_by_area(
+    session: ReadSession, desk: Desk, at: datetime, area_ids: Iterable[str | None]
+) -> dict[str | None, SyndromeDocument]:
+    """The document in force in each of these areas."""
+    question = PolicyQuestion(SYNDROMES, at)
+    found = await policies_by_area(session, standard, SyndromePolicy, question, area_ids)
+    return {
+        area_id: _remembered_syndromes(desk, the_one_in_force(policies, question))
+        for area_id, policies in found.items()
+    }
+
+
+def _remembered_syndromes(desk: Desk, found: PolicyInForce[SyndromePolicy]) -> SyndromeDocument:
     document: SyndromeDocument = _remember(
         desk, found.id, found.version, lambda: read_syndrome_document(_flat(found))
     )

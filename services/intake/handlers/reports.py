@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pydantic_core import to_json
 
@@ -11,11 +11,14 @@ from services.intake.domain.hl7.syndromes import SyndromeDocument, find_terms
 from services.intake.domain.references import PersonReference, PlaceReference
 from services.intake.domain.rows import PLACE_UNKNOWN, RowRefused
 from services.intake.handlers.batches import FLAG_PLACE_UNKNOWN, Batch, Candidate, RowDoor
-from services.intake.handlers.policies import syndromes_at
+from services.intake.handlers.policies import syndromes_by_area
 from services.intake.tables import report as report_table
 from shared.database.work import Work
 from shared.errors import FieldProblem
 from shared.events.intake import ReportRecorded
+
+# By the source's area.
+Documents = dict[str | None, SyndromeDocument]
 
 
 class ReportDoor(RowDoor[SentinelReport]):
@@ -29,16 +32,17 @@ class ReportDoor(RowDoor[SentinelReport]):
     def place(self, fact: SentinelReport) -> PlaceReference | None:
         return fact.place
 
-    async def load(self, work: Work, batch: Batch[SentinelReport]) -> SyndromeDocument:
-        return await syndromes_at(work, batch.desk, batch.now, batch.source.area_id)
+    async def load(self, work: Work, batches: Sequence[Batch[SentinelReport]]) -> Documents:
+        areas = {batch.source.area_id for batch in batches}
+        return await syndromes_by_area(work, batches[0].desk, batches[0].now, areas)
 
     def decide(
         self,
         candidate: Candidate[SentinelReport],
         batch: Batch[SentinelReport],
-        loaded: SyndromeDocument,
+        loaded: Documents,
     ) -> None:
-        fact = candidate.fact
+        fact, document = candidate.fact, loaded[batch.source.area_id]
         place = batch.place_of(fact.place)
         person = batch.persons[fact.person] if fact.person else None
         until_at = batch.in_utc(fact.until_at) if fact.until_at else None
@@ -49,8 +53,8 @@ class ReportDoor(RowDoor[SentinelReport]):
         if place is None or not place.registered:
             candidate.flags.append(FLAG_PLACE_UNKNOWN)
             candidate.answer.warnings += (PLACE_UNKNOWN,)
-        fever, is_read = read_fever(fact, loaded)
-        reading = loaded.reading if is_read else None
+        fever, is_read = read_fever(fact, document)
+        reading = document.reading if is_read else None
         candidate.columns = {
             "kind": fact.kind,
             "person_id": person.person_id if person else None,
@@ -75,7 +79,7 @@ class ReportDoor(RowDoor[SentinelReport]):
             person_count=fact.person_count,
             until_at=until_at,
             fever=fever,
-            syndromes=(loaded.syndrome,) if fever else (),
+            syndromes=(document.syndrome,) if fever else (),
             reading=reading,
             source_id=batch.source.source_id,
             test=batch.source.is_test,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -38,7 +38,8 @@ class ScanDoor(RowDoor[Scan]):
     def place(self, fact: Scan) -> PlaceReference | None:
         return fact.place
 
-    async def load(self, work: Work, batch: Batch[Scan]) -> _Knowledge:
+    async def load(self, work: Work, batches: Sequence[Batch[Scan]]) -> _Knowledge:
+        batch = batches[0]
         ids = list({person.person_id for person in batch.persons.values()})
         return _Knowledge(
             await read_checkpoint_rules(work),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -16,17 +16,20 @@ from shared.access import Viewer
 from shared.areas import visible
 from shared.database.work import ReadSession, Work
 
-_TALLY = text(
+_TALLIES = text(
     "INSERT INTO intake.tally (source_id, day, door, received, stored, duplicate, rejected)"
-    " VALUES (:source_id, :day, :door, :received, :stored, :duplicate, :rejected)"
+    " SELECT * FROM unnest(CAST(:source_ids AS uuid[]), CAST(:days AS date[]),"
+    " CAST(:doors AS text[]), CAST(:received AS integer[]), CAST(:stored AS integer[]),"
+    " CAST(:duplicate AS integer[]), CAST(:rejected AS integer[]))"
 )
-_RECEIPT_AND_TALLY = text(
-    "WITH counted AS ("
-    "INSERT INTO intake.tally (source_id, day, door, received, stored, duplicate, rejected)"
-    " VALUES (:source_id, :day, :door, :received, :stored, :duplicate, :rejected))"
-    " INSERT INTO intake.receipt (sender, door, fingerprint, received, reply, received_at)"
-    " VALUES (:sender, :door, :fingerprint, :received, :reply, :received_at)"
-    " ON CONFLICT DO NOTHING RETURNING true"
+_RECEIPTS = text(
+    "INSERT INTO intake.receipt (sender, door, fingerprint, received, reply, received_at)"
+    " SELECT sender, :door, fingerprint, received, reply, received_at"
+    " FROM unnest(CAST(:senders AS text[]), CAST(:fingerprints AS bytea[]),"
+    " CAST(:received AS integer[]), CAST(:replies AS bytea[]),"
+    " CAST(:received_at AS timestamptz[]))"
+    " AS new (sender, fingerprint, received, reply, received_at)"
+    " ON CONFLICT DO NOTHING RETURNING sender, fingerprint"
 )
 
 
@@ -41,45 +44,49 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class NewReceipt:
-    """The answer to a body; `reply` is deflated and sealed."""
+    """The answer to a body with so many rows or messages; `reply` is deflated and sealed."""
 
     sender: str
     fingerprint: bytes
     reply: bytes
+    received: int
     received_at: datetime
 
 
-def _counts(account: Account, tally: Tally) -> dict[str, Any]:
-    return {
-        "source_id": account.source_id,
-        "day": account.day,
-        "door": account.door,
-        "received": tally.received,
-        "stored": tally.stored,
-        "duplicate": tally.duplicate,
-        "rejected": tally.rejected,
-    }
+async def add_tallies(work: Work, sums: Mapping[Account, Tally]) -> None:
+    accounts, tallies = list(sums), list(sums.values())
+    await work.execute(
+        _TALLIES,
+        {
+            "source_ids": [one.source_id for one in accounts],
+            "days": [one.day for one in accounts],
+            "doors": [one.door for one in accounts],
+            "received": [one.received for one in tallies],
+            "stored": [one.stored for one in tallies],
+            "duplicate": [one.duplicate for one in tallies],
+            "rejected": [one.rejected for one in tallies],
+        },
+    )
 
 
-async def add_tally(work: Work, account: Account, tally: Tally) -> None:
-    await work.execute(_TALLY, _counts(account, tally))
-
-
-async def add_receipt(work: Work, account: Account, tally: Tally, new: NewReceipt) -> bool:
-    """False when another request with the same body was answered first."""
-    row = (
-        await work.execute(
-            _RECEIPT_AND_TALLY,
-            {
-                **_counts(account, tally),
-                "sender": new.sender,
-                "fingerprint": new.fingerprint,
-                "reply": new.reply,
-                "received_at": new.received_at,
-            },
-        )
-    ).first()
-    return row is not None
+async def add_receipts(work: Work, door: str, new: Sequence[NewReceipt]) -> set[tuple[str, bytes]]:
+    """(sender, fingerprint) of those that were not answered by somebody else first."""
+    if not new:
+        return set()
+    # Sorted: two transactions with the same bodies wait in line, not for each other.
+    new = sorted(new, key=lambda one: (one.sender, one.fingerprint))
+    rows = await work.execute(
+        _RECEIPTS,
+        {
+            "door": door,
+            "senders": [one.sender for one in new],
+            "fingerprints": [one.fingerprint for one in new],
+            "received": [one.received for one in new],
+            "replies": [one.reply for one in new],
+            "received_at": [one.received_at for one in new],
+        },
+    )
+    return {(row.sender, bytes(row.fingerprint)) for row in rows}
 
 
 async def find_reply(

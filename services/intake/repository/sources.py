@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -20,13 +20,18 @@ _SOURCE = (
     "SELECT source.source_id, source.kind, source.place_id, place.area_id, source.default_zone,"
     " source.mode FROM intake.source LEFT JOIN intake.place USING (place_id)"
 )
-_WITH_RECEIPT = text(
+_WITH_RECEIPTS = text(
     "SELECT source.source_id, source.kind, source.place_id, place.area_id, source.default_zone,"
     " source.mode, receipt.received, receipt.reply"
-    " FROM intake.source LEFT JOIN intake.place USING (place_id)"
-    " LEFT JOIN intake.receipt ON receipt.sender = :sender AND receipt.door = :door"
-    " AND receipt.fingerprint = :fingerprint"
-    " WHERE source.source_id = :source_id"
+    " FROM unnest(CAST(:source_ids AS uuid[]), CAST(:fingerprints AS bytea[]))"
+    " WITH ORDINALITY AS asked (source_id, fingerprint, number)"
+    " LEFT JOIN intake.source ON source.source_id = asked.source_id"
+    " LEFT JOIN intake.place ON place.place_id = source.place_id"
+    # By the key, whatever the planner thought of the table when it was empty.
+    " LEFT JOIN LATERAL (SELECT received, reply FROM intake.receipt"
+    " WHERE sender = CAST(asked.source_id AS text) AND door = :door"
+    " AND fingerprint = asked.fingerprint LIMIT 1) AS receipt ON true"
+    " ORDER BY asked.number"
 )
 
 
@@ -38,24 +43,25 @@ class StoredReply:
     reply: bytes
 
 
-async def find_source_and_reply(
-    work: Work, source_id: UUID, *, door: str, fingerprint: bytes
-) -> tuple[KnownSource | None, StoredReply | None]:
-    row = (
-        await work.execute(
-            _WITH_RECEIPT,
-            {
-                "source_id": source_id,
-                "sender": str(source_id),
-                "door": door,
-                "fingerprint": fingerprint,
-            },
+async def find_sources_and_replies(
+    work: Work, door: str, asked: Sequence[tuple[UUID, bytes]]
+) -> list[tuple[KnownSource | None, StoredReply | None]]:
+    """For each (source, fingerprint of a body), in their order."""
+    rows = await work.execute(
+        _WITH_RECEIPTS,
+        {
+            "door": door,
+            "source_ids": [source_id for source_id, _ in asked],
+            "fingerprints": [fingerprint for _, fingerprint in asked],
+        },
+    )
+    return [
+        (
+            _known(row) if row.source_id is not None else None,
+            StoredReply(row.received, bytes(row.reply)) if row.reply is not None else None,
         )
-    ).first()
-    if row is None:
-        return None, None
-    reply = StoredReply(row.received, bytes(row.reply)) if row.reply is not None else None
-    return _known(row), reply
+        for row in rows
+    ]
 
 
 async def find_source(session: ReadSession, source_id: UUID) -> KnownSource | None:

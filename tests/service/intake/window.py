@@ -73,7 +73,7 @@ class Intake:
         self.watch, self.gate = Watch(), Gate()
         self.vault = Vault({1: bytes(range(32))})
         absent = cast("Any", None)
-        room = Room(
+        self.room = Room(
             name="intake",
             database=self.database,
             bus=absent,
@@ -83,7 +83,7 @@ class Intake:
             extras={"vault": self.vault},
         )
         transport = httpx.ASGITransport(
-            app=build_app(service, room, cast("Any", self.gate)), raise_app_exceptions=False
+            app=build_app(service, self.room, cast("Any", self.gate)), raise_app_exceptions=False
         )
         self.client = httpx.AsyncClient(transport=transport, base_url="http://intake")
         self.staff()
