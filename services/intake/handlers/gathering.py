@@ -74,7 +74,7 @@ class Gathering:
 
     def _set_off(self) -> None:
         while self._queue and len(self._under_way) < COMMITS_IN_FLIGHT and self._is_time():
-            task = asyncio.create_task(self._take(self._next()), name=f"{self._door.name} commit")
+            task = asyncio.create_task(self._take(self._next()), name=f"{self._door.name} turn")
             self._under_way.add(task)
             task.add_done_callback(self._arrived)
 
