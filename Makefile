@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lint check test demo run kafka bench soak migrate locks
+.PHONY: help setup lint check test demo run kafka bench bench-trace soak migrate locks
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -16,7 +16,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no
 	--no-emit-find-links --no-header --python-version 3.11
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## create .venv (Python 3.11 or newer) and install the locked packages
 
@@ -62,6 +62,9 @@ kafka: $(STAMP) ## a real Apache Kafka on PORT (9092), Java 17, no Docker
 
 bench: $(STAMP) ## the measurements of the README, two cores, about a minute each
 	$(PYTHON) -m bench
+
+bench-trace: $(STAMP) ## the tracing engines side by side; SIZES (1,10,50) million visits, 50 takes half an hour
+	$(PYTHON) -m bench.trace --sizes $(or $(SIZES),1,10,50)
 
 soak: $(STAMP) ## kill -9 at SOAK (20) seeded points per adapter
 	SOAK=$(SOAK) $(PYTHON) -m pytest tests/failure

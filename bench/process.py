@@ -8,10 +8,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 import httpx
@@ -30,6 +31,7 @@ from shared.settings import Settings
 ROOT = Path(__file__).parent.parent
 READY_SECONDS = 90.0
 STOP_SECONDS = 40.0
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -75,9 +77,14 @@ class Outpost:
 
 
 def launch(
-    folder: Path, port: int, *, brokers: str = "", profile: Path | None = None
+    folder: Path,
+    port: int,
+    *,
+    brokers: str = "",
+    profile: Path | None = None,
+    settings: Mapping[str, str] = NOTHING,
 ) -> subprocess.Popen[bytes]:
-    """Start the child; its log goes to `server.log` in the folder."""
+    """Start the child; its log goes to `server.log` in the folder. `settings` are further ones."""
     folder.mkdir(parents=True, exist_ok=True)
     own = {
         "OUTPOST_DATA_DIR": str(folder),
@@ -92,18 +99,27 @@ def launch(
     log: IO[bytes] = (folder / "server.log").open("ab")
     with log:
         return subprocess.Popen(
-            command, cwd=ROOT, env=clean | own, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            command,
+            cwd=ROOT,
+            env={**clean, **own, **settings},
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
         )
 
 
 @asynccontextmanager
 async def running(
-    folder: Path, *, brokers: str = "", profile: Path | None = None
+    folder: Path,
+    *,
+    brokers: str = "",
+    profile: Path | None = None,
+    settings: Mapping[str, str] = NOTHING,
 ) -> AsyncIterator[Outpost]:
     """Up and ready; stopped in order at the end."""
     port = free_port()
     started = time.perf_counter()
-    process = launch(folder, port, brokers=brokers, profile=profile)
+    process = launch(folder, port, brokers=brokers, profile=profile, settings=settings)
     try:
         await _wait_ready(process, port, folder)
         yield Outpost(folder, port, brokers, time.perf_counter() - started, process)

@@ -79,7 +79,8 @@ def _own_routes(process: Process) -> Door:
     async def readyz() -> Response:
         """Can this process do its work: database, log, consumers. 503 names what is missing."""
         missing = await _not_ready(process)
-        body = {"status": "not ready" if missing else "ready", "missing": missing}
+        notes = {name: note for room in process.rooms.values() for name, note in room.notes.items()}
+        body = {"status": "not ready" if missing else "ready", "missing": missing, "notes": notes}
         return JSONResponse(body, 503 if missing else 200)
 
     @door.on("GET", "/metrics", permission="metrics.read", area_scope="everywhere")
@@ -98,6 +99,7 @@ async def _not_ready(process: Process) -> Sequence[str]:
                 await session.execute(text("SELECT 1"))
         except Exception as error:  # noqa: BLE001, the edge: whatever it is, the service cannot work
             missing.append(f"{name}: database ({type(error).__name__})")
+        missing.extend(f"{name}: {what}" for what in room.waiting_for.values())
     missing.extend(await _log_troubles(process.bus))
     for loop in process.consumers:
         missing.extend(_troubles(loop))

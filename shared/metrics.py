@@ -43,4 +43,14 @@ REQUEST_SECONDS = Histogram(
     registry=REGISTRY,
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
 )
+CITY_VISITS = Gauge("outpost_city_visits", "Visits in memory; 0: SQL answers", registry=REGISTRY)
+CITY_BYTES = Gauge("outpost_city_bytes", "Memory of the city's arrays", registry=REGISTRY)
+CITY_AGE = Gauge("outpost_city_age_seconds", "Since the city's last refresh", registry=REGISTRY)
+QUESTION_SECONDS = Histogram(
+    "outpost_question_seconds",
+    "Questions to tracing by the engine that answered",
+    ["engine"],
+    registry=REGISTRY,
+    buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60),
+)
 STREAM_VIEWERS = Gauge("outpost_stream_viewers", "Open alert streams", registry=REGISTRY)

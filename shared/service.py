@@ -68,6 +68,9 @@ class Room:
     freshness: Freshness
     extras: dict[str, Any] = field(default_factory=dict)
     pressure: Pressure = field(default_factory=Pressure)
+    # What the service is not ready without, and what it does without: `/readyz` tells both.
+    waiting_for: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
 
 
 Background = Callable[[Room], Awaitable[None]]

@@ -64,6 +64,14 @@ class Settings(BaseSettings):
         description="Without news from a copy's topic for so long, verdicts say check",
     )
 
+    tracing_city_mb: int = Field(
+        default=2048, ge=0, description="Memory for movements; above it SQL answers; 0: always SQL"
+    )
+    tracing_city_days: int = Field(default=30, ge=1, description="Look-back of that memory")
+    tracing_city_from_visits: int = Field(
+        default=20_000, ge=0, description="With fewer visits SQL is as good, and nothing is read"
+    )
+
     alerts_url: str = Field(
         default="", description="Where the console finds alerts; empty: this process"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.console.api import alerts, files, pages, session, stream
+from services.console.api import alerts, cases, files, pages, session, stream
 from services.console.consumers import CONSUMERS
 from services.console.repository.owners import close_at_end
 from services.console.tables import metadata, standard
@@ -16,7 +16,7 @@ service = Service(
     metadata=metadata,
     tables=standard,
     folder=Path(__file__).parent,
-    routers=(pages.door, alerts.door, stream.door, session.door, files.door),
+    routers=(pages.door, alerts.door, cases.door, stream.door, session.door, files.door),
     consumers=CONSUMERS,
     timers=TIMERS,
     evaluators=EVALUATORS,

@@ -9,6 +9,10 @@ class CardNotFound(NotFound):
     slug, title = "alert-not-found", "No such alert"
 
 
+class CaseAbsent(NotFound):
+    slug, title = "case-not-found", "No such case"
+
+
 class FileNotServed(NotFound):
     slug, title = "file-not-found", "No such file"
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from services.tracing.api import ROUTERS
 from services.tracing.consumers import CONSUMERS
+from services.tracing.handlers.city import follow_city, open_city
 from services.tracing.repository.policies import KINDS
 from services.tracing.tables import metadata, standard
 from services.tracing.timers import EVALUATORS, TIMERS
@@ -21,4 +22,6 @@ service = Service(
     evaluators=EVALUATORS,
     timers=TIMERS,
     policies=KINDS,
+    background={"city": follow_city},
+    prepare=open_city,
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -63,6 +63,18 @@ class ReadSession:
 
     async def execute(self, statement: Executable, rows: Rows = None) -> CursorResult[Any]:
         return await self._connection.execute(statement, rows)
+
+    async def copy_out(self, query: str, take: Callable[[bytes], Awaitable[None]]) -> None:
+        """The rows of a query in PostgreSQL's binary COPY format, in pieces of any length.
+
+        In the session's own snapshot, and many times faster than rows one by one. The query takes
+        no parameters: whatever stands in it is ours.
+        """
+        # The driver's own connection has no transaction before the first statement.
+        await self._connection.execute(text("SELECT 1"))
+        raw = await self._connection.get_raw_connection()
+        driver: Any = raw.driver_connection
+        await driver.copy_from_query(query, output=take, format="binary")
 
 
 class Work(ReadSession):

@@ -15,7 +15,13 @@ from services.console.repository.owners import Owners
 from shared.settings import Settings
 from tests.eventually import eventually
 from tests.service.console.house import PASSWORD, all_at, build_console, prepare, served
-from tests.service.console.upstream import Upstream, an_alert
+from tests.service.console.upstream import (
+    Upstream,
+    a_case,
+    a_meeting,
+    an_alert,
+    an_exposure,
+)
 
 pytestmark = pytest.mark.browser
 WAIT_MS = 15_000
@@ -171,3 +177,49 @@ async def test_a_session_that_ended_leads_to_sign_in(desk: Desk) -> None:
     await desk.sign_in()
     await desk.page.context.clear_cookies()
     await expect(desk.page.locator("#password")).to_be_visible(timeout=WAIT_MS)
+
+
+async def test_a_case_is_found_from_the_board_and_asked_what_if(desk: Desk) -> None:
+    near, school = a_meeting("encounter", None, 15), a_meeting("visit", "school", 45)
+    desk.upstream.judge(
+        a_case(),
+        close_contact=[an_exposure(1, school), an_exposure(2, near)],
+        contact_of_contact=[an_exposure(3, near)],
+    )
+    await desk.sign_in()
+    page = desk.page
+    await page.get_by_role("link", name="Cases").click()
+    await page.get_by_role("link", name="…aaaa0001").click()
+    await expect(page.get_by_text("counted from onset, 2026-11-21")).to_be_visible()
+    await expect(page.locator(".rings circle.close")).to_have_count(2, timeout=WAIT_MS)
+    await expect(page.locator(".chips").get_by_text("School 45 min")).to_be_visible()
+    await page.get_by_text("Evidence (1)").first.click()
+    await expect(page.locator(".records li").first).to_be_visible()
+
+    await page.locator(".tabs").get_by_role("link", name="Contacts of contacts").click()
+    await expect(page.locator(".exposures tbody tr")).to_have_count(1)
+    await page.get_by_text("What if …").click()
+    await page.get_by_label("From").fill("2026-11-20T08:00")
+    await page.get_by_role("button", name="Ask").click()
+    await expect(page.locator(".asked")).to_contain_text("2026-11-20 08:00 – 2026-12-02 00:00")
+    assert desk.upstream.questions[-1]["from_at"] == "2026-11-20T00:00:00+00:00"
+    assert desk.upstream.questions[-1]["degree"] == "contact_of_contact"
+
+    await page.get_by_label("From").fill("2026-12-20T08:00")
+    await page.get_by_role("button", name="Ask").click()
+    await expect(page.get_by_role("alert")).to_contain_text("From must be before until.")
+    # Chromium tells of every page that is answered with a refusal; nothing else may be said.
+    assert [text for text in desk.complaints if "Failed to load resource" not in text] == []
+
+
+async def test_a_case_fits_on_a_telephone(desk: Desk) -> None:
+    near = a_meeting("encounter", None, 15)
+    case_id = desk.upstream.judge(
+        a_case(), close_contact=[an_exposure(number, near) for number in range(30)]
+    )
+    await desk.sign_in()
+    await desk.page.set_viewport_size({"width": 400, "height": 860})
+    for path in ("cases", f"cases/{case_id}", f"cases/{case_id}?from_at=never"):
+        await desk.page.goto(f"{desk.url}/console/{path}")
+        await desk.page.wait_for_load_state("networkidle")
+        assert await desk.page.evaluate("document.documentElement.scrollWidth") == 400

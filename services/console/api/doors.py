@@ -19,6 +19,7 @@ from shared.http import Door, GuardedRoute, comes_from_elsewhere, room_of, viewe
 # What everybody on the board may do; the owners check again, with their own permissions and areas.
 READ = "alerts.read"
 ACT = "alerts.write"
+CASES = "cases.read"
 
 
 class PageRoute(GuardedRoute):
@@ -33,7 +34,9 @@ class PageRoute(GuardedRoute):
             except Unauthenticated:
                 return sign_in_page(request, 401)
             except Forbidden as error:
-                kind = "origin" if isinstance(error, OtherOrigin) else "permission"
+                asked = (self.openapi_extra or {}).get("x-permission")
+                kind = "cases" if asked == CASES else "permission"
+                kind = "origin" if isinstance(error, OtherOrigin) else kind
                 return page_alone(request, "refused.html", 403, headers={}, kind=kind)
             return response
 

@@ -7,6 +7,7 @@ import asyncio
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
+from services.console.api.bar import bar_of
 from services.console.api.doors import ACT, READ, PageDoor, asking_of
 from services.console.api.language import keep_language
 from services.console.api.render import page
@@ -18,7 +19,6 @@ from services.console.handlers.board import (
     health_part,
     signals_part,
 )
-from services.console.repository.areas import names_of
 from shared.http import room_of, viewer_of
 
 door = PageDoor("/console", tag="pages")
@@ -29,9 +29,8 @@ async def board(request: Request) -> Response:
     """The live page. Without a session: 401 with the sign-in page. `?language=` is kept."""
     if request.query_params.get("language") in LANGUAGES:
         return keep_language(request, RedirectResponse("/console/", 303))
-    asking, viewer = asking_of(request), viewer_of(request)
-    async with asking.database.read() as session:
-        own_areas = await names_of(session, viewer.area_ids)
+    asking = asking_of(request)
+    bar = await bar_of(request, at="board")
     alerts, signals, balance, health = await asyncio.gather(
         alerts_part(asking), signals_part(asking), balance_part(asking), health_part(asking.owners)
     )
@@ -44,9 +43,8 @@ async def board(request: Request) -> Response:
         balance=balance,
         health=health,
         now=room_of(request).clock.now(),
-        may_act=viewer.may(ACT),
-        viewer_areas=viewer.area_ids,
-        own_areas=own_areas,
+        may_act=viewer_of(request).may(ACT),
+        **bar,
     )
 
 

@@ -17,6 +17,7 @@ from services.console.api.files import file_address
 from services.console.api.language import keep_language, words_of
 from services.console.domain import times
 from services.console.domain.alerts import ACTS, LEVELS
+from services.console.domain.cases import CHIPS_MOST, EVIDENCE_MOST
 from services.console.domain.words import LANGUAGES, Words
 from services.console.handlers.board import NO_NAMES, Names
 
@@ -57,6 +58,10 @@ class Speaker:
         known = self._names.places.get(place_id or "")
         return known.code if known else ""
 
+    def short(self, record_id: str) -> str:
+        """The end of an id: of ids given in one minute, the beginnings are alike."""
+        return f"…{record_id[-8:]}"
+
     def zone(self, area_id: str | None) -> tzinfo:
         known = self._names.areas.get(area_id or "")
         return known.zone if known else UTC
@@ -84,6 +89,8 @@ def _environment() -> Environment:
         "LANGUAGES": LANGUAGES,
         "LEVELS": LEVELS,
         "ACTS": ACTS,
+        "CHIPS_MOST": CHIPS_MOST,
+        "EVIDENCE_MOST": EVIDENCE_MOST,
         "address": file_address,
     }
     return environment

@@ -37,3 +37,17 @@ def format_offset(at: datetime, zone: tzinfo) -> str:
         return "UTC"
     hours, rest = divmod(abs(minutes), 60)
     return f"UTC{'-' if minutes < 0 else '+'}{hours}{f':{rest:02d}' if rest else ''}"
+
+
+def format_input(at: datetime, zone: tzinfo) -> str:
+    """As a browser's field for a local time holds it."""
+    return at.astimezone(zone).strftime("%Y-%m-%dT%H:%M")
+
+
+def instant_in(text: str, zone: tzinfo) -> datetime:
+    """What was typed, in the area's zone unless it names its own. Raises `ValueError`."""
+    at = datetime.fromisoformat(text)
+    try:
+        return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("no instant of this calendar") from error

@@ -60,7 +60,7 @@ class Owners:
         )
 
     async def get(
-        self, owner: str, path: str, credential: Mapping[str, str], **params: int | list[str]
+        self, owner: str, path: str, credential: Mapping[str, str], **params: int | str | list[str]
     ) -> Answer:
         return await self._ask("GET", owner, path, headers=credential, params=params)
 

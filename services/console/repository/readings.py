@@ -24,29 +24,29 @@ def items_of(body: Any, *names: str) -> list[Json]:
 
 def read_alert(body: Json) -> Alert:
     """An alert as the alerts service writes it; KeyError where it has no id."""
-    rule = _text(body, "rule_id")
+    rule = text_in(body, "rule_id")
     version = body.get("rule_version")
     return Alert(
         id=str(body["id"]),
-        version=_count(body, "record_version"),
+        version=count_in(body, "record_version"),
         rule=f"{rule}@{version}" if version is not None else rule,
-        title_zh=_text(body, "title_zh"),
-        title_en=_text(body, "title_en"),
+        title_zh=text_in(body, "title_zh"),
+        title_en=text_in(body, "title_en"),
         area_id=body.get("area_id"),
-        level=_text(body, "level"),
-        state=_text(body, "state"),
-        first_at=_instant(body.get("first_at")) or UNKNOWN_AT,
-        last_at=_instant(body.get("last_at")) or UNKNOWN_AT,
-        points=_count(body, "points"),
-        persons=_count(body, "persons"),
-        unlinked_persons=_count(body, "unlinked_persons"),
+        level=text_in(body, "level"),
+        state=text_in(body, "state"),
+        first_at=instant_of(body.get("first_at")) or UNKNOWN_AT,
+        last_at=instant_of(body.get("last_at")) or UNKNOWN_AT,
+        points=count_in(body, "points"),
+        persons=count_in(body, "persons"),
+        unlinked_persons=count_in(body, "unlinked_persons"),
         reasons=tuple(_reason(item) for item in items_of(body.get("reasons"))),
         silent_if=_texts(body.get("silent_if")),
-        silent_zh=_text(body, "silent_if_text_zh"),
-        silent_en=_text(body, "silent_if_text_en"),
-        reason=_text(body, "reason"),
+        silent_zh=text_in(body, "silent_if_text_zh"),
+        silent_en=text_in(body, "silent_if_text_en"),
+        reason=text_in(body, "reason"),
         exercise=bool(body.get("exercise")),
-        changed_at=_instant(body.get("changed_at")),
+        changed_at=instant_of(body.get("changed_at")),
     )
 
 
@@ -57,14 +57,14 @@ def read_alerts(body: Any) -> list[Alert]:
 
 def _reason(body: Json) -> Reason:
     return Reason(
-        point_kind=_text(body, "point_kind"),
-        point_id=_text(body, "point_id"),
+        point_kind=text_in(body, "point_kind"),
+        point_id=text_in(body, "point_id"),
         place_id=body.get("place_id"),
         area_id=body.get("area_id"),
-        signals=_count(body, "signal_count"),
-        persons=_count(body, "person_count"),
-        first_at=_instant(body.get("first_at")) or UNKNOWN_AT,
-        last_at=_instant(body.get("last_at")) or UNKNOWN_AT,
+        signals=count_in(body, "signal_count"),
+        persons=count_in(body, "person_count"),
+        first_at=instant_of(body.get("first_at")) or UNKNOWN_AT,
+        last_at=instant_of(body.get("last_at")) or UNKNOWN_AT,
     )
 
 
@@ -73,11 +73,11 @@ def read_signals(body: Any) -> Iterable[SignalCount]:
     for item in items_of(body, "counts"):
         yield SignalCount(
             area_id=item.get("area_id"),
-            point_kind=_text(item, "point_kind"),
-            signals=_count(item, "signals"),
-            points=_count(item, "points"),
-            persons=_count(item, "persons"),
-            last_at=_instant(item.get("last_at")),
+            point_kind=text_in(item, "point_kind"),
+            signals=count_in(item, "signals"),
+            points=count_in(item, "points"),
+            persons=count_in(item, "persons"),
+            last_at=instant_of(item.get("last_at")),
         )
 
 
@@ -86,19 +86,19 @@ def read_balance(body: Any) -> Iterable[Counts]:
     for item in items_of(body, "lines"):
         yield Counts(
             source_id=item.get("source_id"),
-            source=_text(item, "source_name"),
+            source=text_in(item, "source_name"),
             day=date.fromisoformat(item["day"]),
-            door=_text(item, "door"),
-            received=_count(item, "received"),
-            stored=_count(item, "stored"),
-            duplicate=_count(item, "duplicate"),
-            rejected=_count(item, "rejected"),
+            door=text_in(item, "door"),
+            received=count_in(item, "received"),
+            stored=count_in(item, "stored"),
+            duplicate=count_in(item, "duplicate"),
+            rejected=count_in(item, "rejected"),
             kept=_optional_count(item, "stored_rows"),
             refused=_optional_count(item, "rejected_rows"),
         )
 
 
-def _text(body: Json, name: str) -> str:
+def text_in(body: Json, name: str) -> str:
     value = body.get(name)
     return value if isinstance(value, str) else ""
 
@@ -107,7 +107,7 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
 
 
-def _count(body: Json, name: str) -> int:
+def count_in(body: Json, name: str) -> int:
     value = body.get(name)
     return value if isinstance(value, int) else 0
 
@@ -117,7 +117,7 @@ def _optional_count(body: Json, name: str) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _instant(value: Any) -> datetime | None:
+def instant_of(value: Any) -> datetime | None:
     if not isinstance(value, str):
         return None
     at = datetime.fromisoformat(value)

@@ -77,6 +77,19 @@ class Source:
     until_at: datetime
 
 
+def unite(sources: Sequence[Source]) -> list[Source]:
+    """Sources without a time in which the same person would count twice."""
+    united: list[Source] = []
+    for source in sorted(sources, key=lambda one: (one.person_id, one.from_at)):
+        last = united[-1] if united else None
+        if last and last.person_id == source.person_id and source.from_at <= last.until_at:
+            until_at = max(last.until_at, source.until_at)
+            united[-1] = Source(last.person_id, last.from_at, until_at)
+        else:
+            united.append(source)
+    return united
+
+
 @dataclass(frozen=True, slots=True)
 class Exposed:
     """One person's exposure, through one source, with the reasons it rests on."""

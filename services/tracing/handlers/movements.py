@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.tracing.repository.facts import store_newer
+from services.tracing.repository.journal import note_batch
 from services.tracing.repository.places import see_places, store_places
 from services.tracing.tables import facts
 from shared.database.work import Work
@@ -40,6 +41,7 @@ async def store_scans(work: Work, scans: Sequence[ScanRecorded]) -> None:
                 "standing": scan.status == "recorded"
                 and scan.person_id is not None
                 and not scan.exercise,
+                "recorded_at": scan.recorded_at,
                 "batch_id": batch_id,
             }
             for scan in scans
@@ -47,8 +49,10 @@ async def store_scans(work: Work, scans: Sequence[ScanRecorded]) -> None:
     )
     if not stored.changed:
         return
+    await note_batch(work, batch_id, "visits")
     kinds_changed = await see_places(
         work,
+        batch_id,
         [
             {
                 "place_id": scan.place_id,
@@ -82,18 +86,21 @@ async def store_encounters(work: Work, encounters: Sequence[EncounterMeasured]) 
                 "started_at": item.occurred_at,
                 "seconds": item.duration_seconds,
                 "standing": item.status == "recorded" and not item.exercise,
+                "recorded_at": item.recorded_at,
                 "batch_id": batch_id,
             }
             for item in encounters
         ],
     )
     if stored.changed:
+        await note_batch(work, batch_id, "encounters")
         work.due("encounters", [str(batch_id)])
     work.due("person", (str(person_id) for old in stored.replaced for person_id in old.values()))
 
 
 async def store_memberships(work: Work, memberships: Sequence[MembershipDeclared]) -> None:
     """Persons in groups: households, carriages, flights, classes."""
+    batch_id = new_id()
     stored = await store_newer(
         work,
         facts.membership,
@@ -107,12 +114,15 @@ async def store_memberships(work: Work, memberships: Sequence[MembershipDeclared
                 "from_at": item.occurred_at,
                 "until_at": item.until_at,
                 "standing": item.status == "recorded" and not item.exercise,
+                "recorded_at": item.recorded_at,
+                "batch_id": batch_id,
             }
             for item in memberships
         ],
     )
     if not stored.changed:
         return
+    await note_batch(work, batch_id, "memberships")
     work.due("person", (str(item.person_id) for item in memberships))
     work.due("group", (str(item.group_id) for item in memberships))
     work.due("person", (str(old["person_id"]) for old in stored.replaced))
@@ -121,8 +131,10 @@ async def store_memberships(work: Work, memberships: Sequence[MembershipDeclared
 
 async def store_place_copies(work: Work, places: Sequence[PlaceChanged]) -> None:
     """The kind of a place decides what counts there."""
+    batch_id = new_id()
     changed = await store_places(
         work,
+        batch_id,
         [
             {
                 "place_id": place.record_id,
@@ -133,6 +145,8 @@ async def store_place_copies(work: Work, places: Sequence[PlaceChanged]) -> None
             for place in places
         ],
     )
+    # Also where no kind changed: the row names this batch now, and not the one that made it.
+    await note_batch(work, batch_id, "places")
     work.due("place", map(str, changed))
 
 

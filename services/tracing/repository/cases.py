@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, Uuid, cast, func, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from services.tracing.domain.window import Isolation
 from services.tracing.tables import decisions, facts
@@ -60,8 +60,10 @@ async def isolations_of(
     """
     apart: dict[UUID, list[Isolation]] = {}
     case, order = decisions.case, facts.order
+    # One array: a statement takes 32,767 parameters at most, and a case may have more contacts.
+    these = func.any(cast(list(person_ids), ARRAY(Uuid)))
     cases = select(case.c.person_id, case.c.reported_at, case.c.infectious_until).where(
-        case.c.person_id.in_(list(person_ids)),
+        case.c.person_id == these,
         case.c.disease == disease,
         case.c.standing,
         case.c.infectious_until.is_not(None),
@@ -70,7 +72,7 @@ async def isolations_of(
         found = Isolation(row.reported_at, row.infectious_until)
         apart.setdefault(row.person_id, []).append(found)
     orders = select(order.c.person_id, order.c.supports).where(
-        order.c.person_id.in_(list(person_ids)), order.c.status.in_(["open", "ended"])
+        order.c.person_id == these, order.c.status.in_(["open", "ended"])
     )
     for row in await reader.execute(orders):
         for from_at, until_at in _close_contact_times(row.supports):

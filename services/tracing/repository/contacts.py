@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, Uuid, cast, func, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from services.tracing.tables import decisions
 from shared.database.work import Work
@@ -37,7 +37,10 @@ async def load_contacts(
     table = decisions.contact
     rows = await reader.execute(
         select(table)
-        .where(table.c.case_id == case_id, table.c.person_id.in_(list(person_ids)))
+        .where(
+            table.c.case_id == case_id,
+            table.c.person_id == func.any(cast(list(person_ids), ARRAY(Uuid))),
+        )
         .order_by(table.c.person_id)
     )
     return list(rows.all())

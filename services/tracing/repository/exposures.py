@@ -1,185 +1,36 @@
-"""The one primitive of exposure in plain SQL: who met these sources in their times.
+"""The one primitive of exposure in SQL: who met these sources in their times, with all evidence.
 
-It says in SQL what `domain/exposure.py` says in words, and is the reference for the fast engine.
+The evaluator of a case asks it whole; a page of an answer asks it for the persons of the page.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
 from services.tracing.domain.exposure import Exposed, ExposureRule, Source
+from services.tracing.repository.exposure_sql import (
+    ENCOUNTERED,
+    LEFT_OUT,
+    LINKED,
+    MET_IN_GROUP,
+    MET_THESE_AT_PLACE,
+    as_known,
+    met_at_place_sql,
+    rule_parameters,
+    source_parameters,
+    sources_sql,
+)
 from shared.events.base import Evidence
 from shared.events.tracing import Reason
 from shared.policy import Reader
 
-# The sources, the rule of each kind, and the sources' own stays, cut to their times. A stay that is
-# itself shorter than the minimum can never count: this drops most scans before anything is joined.
-SOURCES = """
-    source AS MATERIALIZED (
-        SELECT * FROM unnest(
-            CAST(:person_ids AS uuid[]), CAST(:from_ats AS timestamptz[]),
-            CAST(:until_ats AS timestamptz[])
-        ) AS source (person_id, from_at, until_at)
-        WHERE from_at < until_at
-    ), place_rule AS MATERIALIZED (
-        SELECT * FROM unnest(
-            CAST(:place_kinds AS text[]), CAST(:place_minimums AS float[]),
-            CAST(:place_dwells AS float[])
-        ) AS place_rule (kind, minimum_seconds, dwell_seconds)
-    ), own_visit AS MATERIALIZED (
-        SELECT source.person_id AS source_id, visit.id, visit.version, visit.place_id, place.kind,
-            minimum.seconds AS minimum_seconds, dwell.seconds AS dwell_seconds,
-            place.longest_seconds, stay.from_at, stay.until_at
-        FROM source
-        CROSS JOIN (
-            SELECT greatest(max(longest_seconds), :longest_dwell) AS seconds FROM tracing.place
-        ) AS longest
-        JOIN tracing.visit ON visit.person_id = source.person_id AND visit.standing
-            AND visit.arrived_at < source.until_at
-            AND visit.arrived_at > source.from_at - make_interval(secs => longest.seconds)
-        JOIN tracing.place ON place.place_id = visit.place_id
-        LEFT JOIN place_rule ON place_rule.kind = place.kind
-        CROSS JOIN LATERAL (
-            SELECT COALESCE(place_rule.minimum_seconds, :other_minimum) AS seconds
-        ) AS minimum
-        CROSS JOIN LATERAL (
-            SELECT COALESCE(place_rule.dwell_seconds, :other_dwell) AS seconds
-        ) AS dwell
-        CROSS JOIN LATERAL (
-            SELECT greatest(visit.arrived_at, source.from_at) AS from_at,
-                least(
-                    COALESCE(
-                        visit.left_at, visit.arrived_at + make_interval(secs => dwell.seconds)
-                    ),
-                    source.until_at
-                ) AS until_at
-        ) AS stay
-        WHERE stay.until_at > stay.from_at
-            AND stay.until_at - stay.from_at >= make_interval(secs => minimum.seconds)
-    )
-"""
-
-# LATERAL with OFFSET 0 keeps the planner at one index range per stay: its estimates of overlaps are
-# wrong by orders of magnitude, and a hash join on the place reads every visitor there ever was.
-MET_AT_PLACE = """
-    met_at_place AS (
-        SELECT own.source_id, visit.person_id AS other_id, 'visit' AS code, own.place_id, own.kind,
-            met.from_at, met.until_at, extract(epoch FROM met.until_at - met.from_at) AS seconds,
-            own.id AS own_id, own.version AS own_version, visit.id, visit.version
-        FROM own_visit AS own
-        CROSS JOIN LATERAL (
-            SELECT visit.id, visit.version, visit.person_id, visit.arrived_at,
-                COALESCE(
-                    visit.left_at, visit.arrived_at + make_interval(secs => own.dwell_seconds)
-                ) AS left_at
-            FROM tracing.visit
-            WHERE visit.place_id = own.place_id AND visit.standing
-                AND visit.arrived_at < own.until_at
-                AND visit.arrived_at > own.from_at
-                    - make_interval(secs => greatest(own.longest_seconds, own.dwell_seconds))
-            OFFSET 0
-        ) AS visit
-        CROSS JOIN LATERAL (
-            SELECT greatest(visit.arrived_at, own.from_at) AS from_at,
-                least(visit.left_at, own.until_at) AS until_at
-        ) AS met
-        WHERE visit.person_id <> own.source_id
-            AND met.until_at > met.from_at
-            AND met.until_at - met.from_at >= make_interval(secs => own.minimum_seconds)
-    )
-"""
-
-MET_IN_GROUP = """
-    group_rule AS MATERIALIZED (
-        SELECT * FROM unnest(
-            CAST(:group_kinds AS text[]), CAST(:group_minimums AS float[])
-        ) AS group_rule (kind, minimum_seconds)
-    ), met_in_group AS (
-        SELECT source.person_id AS source_id, theirs.person_id AS other_id, 'membership' AS code,
-            own.group_id AS place_id, own.group_kind AS kind,
-            met.from_at, met.until_at, extract(epoch FROM met.until_at - met.from_at) AS seconds,
-            own.id AS own_id, own.version AS own_version, theirs.id, theirs.version
-        FROM source
-        JOIN tracing.membership AS own ON own.person_id = source.person_id AND own.standing
-        JOIN tracing.membership AS theirs ON theirs.group_id = own.group_id AND theirs.standing
-            AND theirs.person_id <> own.person_id
-        LEFT JOIN group_rule ON group_rule.kind = own.group_kind
-        CROSS JOIN LATERAL (
-            SELECT COALESCE(group_rule.minimum_seconds, CAST(:other_group_minimum AS float))
-                AS seconds
-        ) AS minimum
-        CROSS JOIN LATERAL (
-            SELECT greatest(source.from_at, own.from_at, theirs.from_at) AS from_at,
-                least(source.until_at, own.until_at, theirs.until_at) AS until_at
-        ) AS met
-        WHERE met.until_at > met.from_at
-            AND met.until_at - met.from_at >= make_interval(secs => minimum.seconds)
-    )
-"""
-
-# `day_seconds` adds up the 24 hours up to each encounter; one that fills the sum makes every member
-# of its sum count, which the second window says looking forwards. A pair that never spent enough
-# time together cannot reach the sum and is dropped before the sorting.
-ENCOUNTERED = """
-    near AS MATERIALIZED (
-        SELECT source.person_id AS source_id, encounter.other_person_id AS other_id,
-            encounter.started_at, encounter.seconds, encounter.id, encounter.version
-        FROM source
-        JOIN tracing.encounter ON encounter.person_id = source.person_id AND encounter.standing
-            AND encounter.started_at >= source.from_at AND encounter.started_at < source.until_at
-        UNION ALL
-        SELECT source.person_id, encounter.person_id, encounter.started_at, encounter.seconds,
-            encounter.id, encounter.version
-        FROM source
-        JOIN tracing.encounter ON encounter.other_person_id = source.person_id
-            AND encounter.standing
-            AND encounter.started_at >= source.from_at AND encounter.started_at < source.until_at
-    ), enough AS (
-        SELECT source_id, other_id FROM near
-        WHERE other_id <> source_id
-        GROUP BY source_id, other_id HAVING sum(seconds) >= CAST(:encounter_seconds AS float)
-    ), summed AS (
-        SELECT near.*, sum(seconds) OVER (
-            PARTITION BY source_id, other_id ORDER BY started_at
-            RANGE BETWEEN INTERVAL '24 hours' PRECEDING AND CURRENT ROW
-        ) AS day_seconds
-        FROM near JOIN enough USING (source_id, other_id)
-    ), counted AS (
-        SELECT summed.*, bool_or(day_seconds >= CAST(:encounter_seconds AS float)) OVER (
-            PARTITION BY source_id, other_id ORDER BY started_at
-            RANGE BETWEEN CURRENT ROW AND INTERVAL '24 hours' FOLLOWING
-        ) AS counts
-        FROM summed
-    ), encountered AS (
-        SELECT source_id, other_id, 'encounter' AS code,
-            CAST(NULL AS uuid) AS place_id, CAST(NULL AS text) AS kind, started_at AS from_at,
-            started_at + make_interval(secs => seconds) AS until_at, seconds,
-            CAST(NULL AS uuid) AS own_id, CAST(NULL AS int) AS own_version, id, version
-        FROM counted WHERE counts
-    )
-"""
-
-LINKED = """
-    linked AS (
-        SELECT source.person_id AS source_id, link.other_person_id AS other_id, 'link' AS code,
-            CAST(NULL AS uuid) AS place_id, CAST(NULL AS text) AS kind, link.exposed_at AS from_at,
-            link.exposed_at AS until_at, 0 AS seconds,
-            CAST(NULL AS uuid) AS own_id, CAST(NULL AS int) AS own_version, link.id, link.version
-        FROM source JOIN tracing.link ON link.person_id = source.person_id AND link.standing
-            AND link.disease = :disease AND :links_count
-            AND link.exposed_at >= source.from_at AND link.exposed_at < source.until_at
-            AND link.other_person_id <> link.person_id
-    )
-"""
-
-EXPOSURES = text(
-    f"""
-    WITH {SOURCES}, {MET_AT_PLACE}, {MET_IN_GROUP}, {ENCOUNTERED}, {LINKED},
+MEETINGS = """
     meeting AS MATERIALIZED (
         SELECT * FROM (
             SELECT * FROM met_at_place
@@ -187,7 +38,9 @@ EXPOSURES = text(
             UNION ALL SELECT * FROM encountered
             UNION ALL SELECT * FROM linked
         ) AS every_meeting
-        WHERE NOT other_id = ANY(CAST(:not_these AS uuid[]))
+        WHERE NOT EXISTS (
+            SELECT FROM left_out WHERE left_out.person_id = every_meeting.other_id
+        ) {only}
     ), exposed AS (
         SELECT other_id, min(from_at) AS first_at, max(until_at) AS last_at
         FROM meeting GROUP BY other_id
@@ -202,53 +55,63 @@ EXPOSURES = text(
     FROM exposed JOIN via USING (other_id) JOIN meeting USING (other_id, source_id)
     GROUP BY other_id, source_id, exposed.first_at, exposed.last_at, code, place_id, kind
     ORDER BY other_id, code, place_id, kind
-    """  # noqa: S608 - put together from the constants above
-)
+"""
+_ONLY = "AND every_meeting.other_id = ANY(CAST(:only_these AS uuid[]))"
+_WITH = f"WITH {sources_sql(evidence=True)}"
+_PAIRS = f"{MET_IN_GROUP}, {ENCOUNTERED}, {LINKED}, {LEFT_OUT}"
+EVERYBODY = f"{_WITH}, {met_at_place_sql(evidence=True)}, {_PAIRS}, {MEETINGS.format(only='')}"
+ONLY_THESE = f"{_WITH}, {MET_THESE_AT_PLACE}, {_PAIRS}, {MEETINGS.format(only=_ONLY)}"
+EXPOSURES = text(EVERYBODY)
+EXPOSURES_OF_THESE = text(ONLY_THESE)
+EXPOSURES_OF_THESE_AS_KNOWN = text(as_known(ONLY_THESE))
 
 
 @dataclass(frozen=True, slots=True)
 class ExposureQuestion:
-    """Who was exposed to these sources by this rule, `not_these` persons left out."""
+    """Who was exposed to these sources by this rule, `not_these` persons left out. Backward, links
+    lead to the source: who may have exposed it."""
 
     sources: Sequence[Source]
     rule: ExposureRule
     disease: str
     not_these: Sequence[UUID] = field(default_factory=tuple)
-
-
-def source_parameters(sources: Sequence[Source], rule: ExposureRule) -> dict[str, Any]:
-    """What the fragment `SOURCES` asks for."""
-    kinds = sorted(rule.place_kinds)
-    dwells = [rule.place_kinds[kind].dwell_seconds for kind in kinds]
-    return {
-        "person_ids": [source.person_id for source in sources],
-        "from_ats": [source.from_at for source in sources],
-        "until_ats": [source.until_at for source in sources],
-        "place_kinds": kinds,
-        "place_minimums": [rule.place_kinds[kind].minimum_seconds for kind in kinds],
-        "place_dwells": dwells,
-        "other_minimum": rule.other_places.minimum_seconds,
-        "other_dwell": rule.other_places.dwell_seconds,
-        "longest_dwell": max([rule.other_places.dwell_seconds, *dwells]),
-    }
+    backward: bool = False
 
 
 async def exposures(reader: Reader, question: ExposureQuestion) -> list[Exposed]:
     """Everybody who was exposed, each with the reasons and evidence of the first source."""
-    rule = question.rule
     if not question.sources:
         return []
-    groups = sorted(rule.group_kinds)
-    parameters = source_parameters(question.sources, rule) | {
-        "group_kinds": groups,
-        "group_minimums": [rule.group_kinds[kind].minimum_seconds for kind in groups],
-        "other_group_minimum": rule.other_groups.minimum_seconds if rule.other_groups else None,
-        "encounter_seconds": rule.encounter_seconds,
-        "disease": question.disease,
-        "links_count": rule.links_count,
-        "not_these": list(question.not_these),
-    }
-    rows = (await reader.execute(EXPOSURES.bindparams(**parameters))).all()
+    rows = (await reader.execute(EXPOSURES.bindparams(**_parameters(question)))).all()
+    return _by_person(rows)
+
+
+async def exposures_of(
+    reader: Reader,
+    question: ExposureQuestion,
+    only_these: Sequence[UUID],
+    *,
+    known_at: datetime | None = None,
+) -> list[Exposed]:
+    """The same for a few persons, also as it was known at an earlier instant."""
+    if not question.sources or not only_these:
+        return []
+    parameters = _parameters(question) | {"only_these": list(only_these)}
+    statement = EXPOSURES_OF_THESE
+    if known_at is not None:
+        statement, parameters = EXPOSURES_OF_THESE_AS_KNOWN, parameters | {"known_at": known_at}
+    return _by_person((await reader.execute(statement.bindparams(**parameters))).all())
+
+
+def _parameters(question: ExposureQuestion) -> dict[str, Any]:
+    return (
+        source_parameters(question.sources, question.rule)
+        | rule_parameters(question.rule, question.disease)
+        | {"not_these": list(question.not_these), "backward": question.backward}
+    )
+
+
+def _by_person(rows: Sequence[Any]) -> list[Exposed]:
     by_person: dict[UUID, list[Any]] = {}
     for row in rows:
         by_person.setdefault(row.other_id, []).append(row)

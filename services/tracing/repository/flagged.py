@@ -13,9 +13,11 @@ from sqlalchemy import TextClause, text
 
 from services.tracing.domain.exposure import ExposureRule, Source
 from services.tracing.repository.cases import case_key
-from services.tracing.repository.exposures import SOURCES, source_parameters
+from services.tracing.repository.exposure_sql import source_parameters, sources_sql
 from shared.database.work import Work
 from shared.policy import Reader
+
+_SOURCES = sources_sql(evidence=True)
 
 FORGET_FLAGGED = text("""
     DELETE FROM tracing.flagged
@@ -37,7 +39,7 @@ FLAG = text("""
 # Two statements: one cannot delete and insert a row of the same key.
 FORGET_PRESENCE = text(
     f"""
-    WITH {SOURCES}
+    WITH {_SOURCES}
     DELETE FROM tracing.presence WHERE case_id = :case_id
         AND NOT visit_id IN (SELECT id FROM own_visit)
     """  # noqa: S608 - put together from constants
@@ -45,7 +47,7 @@ FORGET_PRESENCE = text(
 
 NOTE_PRESENCE = text(
     f"""
-    WITH {SOURCES}
+    WITH {_SOURCES}
     INSERT INTO tracing.presence AS presence (
         case_id, visit_id, person_id, place_id, from_at, until_at, minimum_seconds, dwell_seconds
     )

@@ -7,7 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, and_, distinct, func, literal, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Uuid,
+    and_,
+    cast,
+    distinct,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from services.tracing.tables import decisions, facts, standard
 from shared.access import EVERYWHERE, Viewer
@@ -34,6 +47,14 @@ async def find_case(reader: Reader, viewer: Viewer, case_id: UUID) -> Row[Any] |
     """The case, if it is in the viewer's areas."""
     seen = visible(standard, viewer, case.c.area_id)
     return (await reader.execute(select(case).where(case.c.id == case_id, seen))).first()
+
+
+async def find_cases(reader: Reader, viewer: Viewer, case_ids: Sequence[UUID]) -> list[Row[Any]]:
+    """Those of them that are in the viewer's areas, in the order of their ids."""
+    these = case.c.id == func.any(cast(list(case_ids), ARRAY(Uuid)))
+    seen = visible(standard, viewer, case.c.area_id)
+    rows = await reader.execute(select(case).where(these, seen).order_by(case.c.id))
+    return list(rows.all())
 
 
 async def sees_area(reader: Reader, viewer: Viewer, area_id: str | None) -> bool:

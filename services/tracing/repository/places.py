@@ -20,8 +20,8 @@ SEEN_BY_SCANS = text("""
         ) AS scan (place_id, kind, seconds)
         GROUP BY place_id
     ), written AS (
-        INSERT INTO tracing.place AS place (place_id, version, kind, longest_seconds)
-        SELECT seen.place_id, 0, seen.kind, seen.seconds
+        INSERT INTO tracing.place AS place (place_id, version, kind, longest_seconds, batch_id)
+        SELECT seen.place_id, 0, seen.kind, seen.seconds, CAST(:batch_id AS uuid)
         FROM seen LEFT JOIN tracing.place AS known USING (place_id)
         WHERE known.place_id IS NULL
             OR known.longest_seconds < seen.seconds
@@ -29,6 +29,7 @@ SEEN_BY_SCANS = text("""
         ORDER BY seen.place_id
         ON CONFLICT (place_id) DO UPDATE SET
             longest_seconds = greatest(place.longest_seconds, excluded.longest_seconds),
+            batch_id = excluded.batch_id,
             kind = CASE
                 WHEN place.version = 0 THEN greatest(place.kind, excluded.kind) ELSE place.kind
             END
@@ -50,10 +51,12 @@ REGISTERED = text("""
         FROM tracing.place AS known JOIN incoming USING (place_id)
         ORDER BY known.place_id FOR UPDATE OF known
     ), written AS (
-        INSERT INTO tracing.place AS place (place_id, version, kind, area_id)
-        SELECT place_id, version, kind, area_id FROM incoming ORDER BY place_id
+        INSERT INTO tracing.place AS place (place_id, version, kind, area_id, batch_id)
+        SELECT place_id, version, kind, area_id, CAST(:batch_id AS uuid)
+        FROM incoming ORDER BY place_id
         ON CONFLICT (place_id) DO UPDATE SET
-            version = excluded.version, kind = excluded.kind, area_id = excluded.area_id
+            version = excluded.version, kind = excluded.kind, area_id = excluded.area_id,
+            batch_id = excluded.batch_id
         WHERE place.version < excluded.version
         RETURNING place.place_id, place.kind
     )
@@ -63,11 +66,12 @@ REGISTERED = text("""
 """)
 
 
-async def see_places(work: Work, scans: Sequence[Mapping[str, Any]]) -> list[UUID]:
+async def see_places(work: Work, batch_id: UUID, scans: Sequence[Mapping[str, Any]]) -> list[UUID]:
     """Note place, kind and length of these stays; returns the places whose kind changed by that."""
     found = await work.execute(
         SEEN_BY_SCANS,
         {
+            "batch_id": batch_id,
             "place_ids": [scan["place_id"] for scan in scans],
             "kinds": [scan["kind"] for scan in scans],
             "seconds": [scan["seconds"] for scan in scans],
@@ -76,7 +80,9 @@ async def see_places(work: Work, scans: Sequence[Mapping[str, Any]]) -> list[UUI
     return [row.place_id for row in found]
 
 
-async def store_places(work: Work, places: Sequence[Mapping[str, Any]]) -> list[UUID]:
+async def store_places(
+    work: Work, batch_id: UUID, places: Sequence[Mapping[str, Any]]
+) -> list[UUID]:
     """Keep the newest version of each; returns the places whose kind is now another one."""
     newest = {
         place["place_id"]: place for place in sorted(places, key=lambda item: item["version"])
@@ -85,6 +91,7 @@ async def store_places(work: Work, places: Sequence[Mapping[str, Any]]) -> list[
     found = await work.execute(
         REGISTERED,
         {
+            "batch_id": batch_id,
             "place_ids": [row["place_id"] for row in rows],
             "versions": [row["version"] for row in rows],
             "kinds": [row["kind"] for row in rows],

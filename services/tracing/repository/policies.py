@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
 from services.tracing.domain.exposure import ExposureRule, StayRule
 from services.tracing.domain.window import WindowRule
@@ -127,3 +128,30 @@ async def zone_of_area(reader: Reader, area_id: str | None) -> ZoneInfo | None:
     area = standard.area
     row = (await reader.execute(select(area.c.zone).where(area.c.area_id == area_id))).first()
     return ZoneInfo(row.zone) if row else None
+
+
+async def windows_named(reader: Reader, name: str) -> PolicyInForce[WindowsDocument] | None:
+    """A stored version by its name `id@version`, in force or not."""
+    policy = standard.policy
+    policy_id, _, version = name.rpartition("@")
+    if not version.isdecimal() or len(version) > 9:
+        return None
+    row = (
+        await reader.execute(
+            select(policy.c.document).where(
+                policy.c.kind == WINDOWS.name,
+                policy.c.id == policy_id,
+                policy.c.version == int(version),
+            )
+        )
+    ).first()
+    if row is None:
+        return None
+    return PolicyInForce(policy_id, int(version), WindowsDocument.model_validate(row.document))
+
+
+async def list_windows(reader: Reader) -> Sequence[Row[Any]]:
+    """Every version of every policy of windows, in force or not."""
+    policy = standard.policy
+    query = select(policy).where(policy.c.kind == WINDOWS.name)
+    return (await reader.execute(query.order_by(policy.c.id, policy.c.version))).all()

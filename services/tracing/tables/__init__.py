@@ -10,6 +10,6 @@ metadata = service_metadata(SCHEMA)
 standard = standard_tables(metadata)
 
 # The tables register themselves in `metadata`; whoever imports it must see all of them.
-from services.tracing.tables import decisions, facts  # noqa: E402
+from services.tracing.tables import decisions, facts, past  # noqa: E402
 
-__all__ = ["SCHEMA", "decisions", "facts", "metadata", "standard"]
+__all__ = ["SCHEMA", "decisions", "facts", "metadata", "past", "standard"]

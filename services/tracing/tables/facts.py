@@ -3,7 +3,8 @@ withdrawn.
 
 `replaced_*` hold the values that the last revision overwrote: whoever was judged by them must be
 judged again. `batch_id` names the transaction that wrote the row, so that one due key says
-"judge these five hundred".
+"judge these five hundred"; `recorded_at` is when this version came to be known. The versions
+before it stand in `tables/past.py`.
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ place = Table(
     Column("kind", Text, nullable=False),
     Column("area_id", Text),
     Column("longest_seconds", Float, nullable=False, server_default="0"),
+    # The transaction that last changed the kind or made the row.
+    Column("batch_id", Uuid),
     Index(None, "longest_seconds"),
+    Index(None, "batch_id"),
 )
 
 person = Table(
@@ -60,6 +64,7 @@ visit = Table(
     # Null where nobody saw the person leave: the policy's dwell for the kind of place is assumed.
     instant("left_at", nullable=True),
     Column("standing", Boolean, nullable=False),
+    instant("recorded_at"),
     Column("batch_id", Uuid, nullable=False),
     Column("replaced_person_id", Uuid),
     Column("replaced_place_id", Uuid),
@@ -90,6 +95,7 @@ encounter = Table(
     instant("started_at"),
     Column("seconds", BigInteger, nullable=False),
     Column("standing", Boolean, nullable=False),
+    instant("recorded_at"),
     Column("batch_id", Uuid, nullable=False),
     Column("replaced_person_id", Uuid),
     Column("replaced_other_person_id", Uuid),
@@ -121,10 +127,13 @@ membership = Table(
     instant("from_at"),
     instant("until_at", nullable=True),
     Column("standing", Boolean, nullable=False),
+    instant("recorded_at"),
+    Column("batch_id", Uuid, nullable=False),
     Column("replaced_person_id", Uuid),
     Column("replaced_group_id", Uuid),
     Index(None, "person_id", postgresql_where=STANDING),
     Index(None, "group_id", postgresql_where=STANDING),
+    Index(None, "batch_id"),
 )
 
 link = Table(

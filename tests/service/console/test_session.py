@@ -134,4 +134,4 @@ async def test_a_form_larger_than_any_of_ours_is_not_read(browser: httpx.AsyncCl
 
 
 def test_the_wiring_names_every_door() -> None:
-    assert len(service.routers) == 5
+    assert len(service.routers) == 6

@@ -1,4 +1,5 @@
-"""The owners behind the console, as small as a page needs them: alerts and intake in memory."""
+"""The owners behind the console, as small as a page needs them: alerts, intake and tracing in
+memory."""
 
 from __future__ import annotations
 
@@ -90,9 +91,60 @@ def a_line(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def a_case(**changes: Any) -> dict[str, Any]:
+    """Confirmed and standing, in the county."""
+    return {
+        "id": str(new_id()),
+        "version": 1,
+        "person_id": "0193cccc-0000-7000-8000-0000aaaa0001",
+        "disease": "covid19",
+        "classification": "confirmed",
+        "standing": True,
+        "onset_date": "2026-11-21",
+        "occurred_at": START.isoformat(),
+        "window": {
+            "from_at": "2026-11-18T16:00:00Z",
+            "until_at": "2026-12-01T16:00:00Z",
+            "basis": "onset",
+            "day": "2026-11-21",
+        },
+        "area_id": COUNTY,
+        "reason": "positive laboratory result",
+        "policy": "tracing-windows-covid19@1",
+        "exercise": False,
+        "evidence": [{"kind": "result", "id": str(new_id()), "version": 1}],
+        "acts": [],
+        "contacts": {"close_contact": 2, "contact_of_contact": 1},
+    } | changes
+
+
+def a_meeting(code: str, kind: str | None, minutes: float, **changes: Any) -> dict[str, Any]:
+    return {
+        "code": code,
+        "place_id": None,
+        "place_kind": kind,
+        "minutes": minutes,
+        "first_at": START.isoformat(),
+        "last_at": (START + timedelta(minutes=minutes)).isoformat(),
+    } | changes
+
+
+def an_exposure(number: int, *reasons: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """Person `number`, exposed by the case, for these reasons."""
+    return {
+        "person_id": f"0193cccc-0000-7000-8000-0000bbbb{number:04d}",
+        "via_person_id": "0193cccc-0000-7000-8000-0000aaaa0001",
+        "first_at": START.isoformat(),
+        "last_at": (START + timedelta(minutes=45)).isoformat(),
+        "minutes": sum(reason["minutes"] for reason in reasons),
+        "reasons": list(reasons),
+        "evidence": [{"kind": one["code"], "id": str(new_id()), "version": 1} for one in reasons],
+    } | changes
+
+
 class Upstream:
-    """Answers like alerts and intake. `away` makes paths beginning so answer 503; `told` keeps what
-    each request carried."""
+    """Answers like alerts, intake and tracing. `away` makes paths beginning so answer 503; `told`
+    keeps what each request carried."""
 
     def __init__(self) -> None:
         self.alerts: dict[str, dict[str, Any]] = {}
@@ -100,6 +152,11 @@ class Upstream:
         self.lines: list[dict[str, Any]] = [a_line()]
         self.counts: list[dict[str, Any]] = []
         self.places: list[dict[str, Any]] = []
+        self.cases: dict[str, dict[str, Any]] = {}
+        self.exposed: dict[str, list[dict[str, Any]]] = {}
+        # What each question about a case said, and what is wrong with all of them.
+        self.questions: list[dict[str, str]] = []
+        self.wrong: dict[str, Any] = {}
         self.missing: list[str] = []
         self.away: set[str] = set()
         self.told: list[tuple[str, str, dict[str, str]]] = []
@@ -118,6 +175,9 @@ class Upstream:
                 Route("/alerts/stream", self._stream),
                 Route("/intake/balance", self._balance),
                 Route("/intake/places", self._places),
+                Route("/tracing/cases", self._cases),
+                Route("/tracing/cases/{id}", self._case),
+                Route("/tracing/cases/{id}/exposures", self._exposures),
             ]
         )
 
@@ -133,6 +193,12 @@ class Upstream:
         """A new version of an alert, announced."""
         old = self.alerts[alert_id]
         self.publish({**old, "record_version": old["record_version"] + 1, **changes})
+
+    def judge(self, case: dict[str, Any], **exposed: list[dict[str, Any]]) -> str:
+        """A case and whom it exposed, by degree; the case's id."""
+        self.cases[case["id"]] = case
+        self.exposed = exposed
+        return str(case["id"])
 
     def cut_streams(self) -> None:
         """Every open stream ends, as when a process is killed."""
@@ -183,6 +249,41 @@ class Upstream:
 
     async def _places(self, request: Request) -> Response:
         return self._hear(request) or JSONResponse(self.places)
+
+    async def _cases(self, request: Request) -> Response:
+        page, size = int(request.query_params["page"]), int(request.query_params["page_size"])
+        cases = list(self.cases.values())
+        shown = cases[(page - 1) * size : page * size]
+        return self._hear(request) or JSONResponse({"total": len(cases), "cases": shown})
+
+    async def _case(self, request: Request) -> Response:
+        found = self.cases.get(request.path_params["id"])
+        return self._hear(request) or JSONResponse(found or {}, 200 if found else 404)
+
+    async def _exposures(self, request: Request) -> Response:
+        refused = self._hear(request)
+        asked = dict(request.query_params)
+        self.questions.append(asked)
+        if refused or self.wrong:
+            return refused or JSONResponse(self.wrong, self.wrong["status"])
+        case = self.cases[request.path_params["id"]]
+        rows = self.exposed.get(asked["degree"], [])
+        page, size = int(asked["page"]), int(asked["page_size"])
+        return JSONResponse(
+            {
+                "engine": "sql" if "known_at" in asked else "city",
+                "rules": asked.get("rules", case["policy"]),
+                "window": {
+                    name: asked.get(name, (case["window"] or {}).get(name))
+                    for name in ("from_at", "until_at")
+                },
+                "known_at": asked.get("known_at"),
+                "total": len(rows),
+                "pairs": len(rows),
+                "exposures": rows[(page - 1) * size : page * size],
+                "close_contacts": len(self.exposed.get("close_contact", [])),
+            }
+        )
 
     async def _stream(self, request: Request) -> Response:
         last = request.headers.get("last-event-id")

@@ -12,9 +12,12 @@ import pytest
 from services.console import api
 from services.console.api.language import words_in
 from services.console.domain.alerts import ACTS, LEVELS
+from services.console.domain.cases import DEGREES
 from services.console.domain.words import LANGUAGES, preferred
 from services.console.repository.owners import OWNERS
+from services.console.schemas.questions import QuestionAsked
 from shared.events.alerts import AlertChanged
+from shared.events.tracing import Classification, Reason
 
 FOLDER = Path(api.__file__).parent
 # Keys that are put together from a code, and every code that can occur.
@@ -26,8 +29,16 @@ BUILT = (
     | {f"owner.{owner}" for owner in OWNERS}
     | {f"trouble.{trouble}" for trouble in ("away", "refused", "broken")}
     | {f"health.{state}" for state in ("ready", "unready", "away")}
+    | {f"degree.{degree}" for degree in DEGREES}
+    | {f"classification.{one}" for one in get_args(Classification)}
+    | {f"met.{code}" for code in get_args(Reason.model_fields["code"].annotation)}
+    | {f"field.{name}" for name in QuestionAsked.model_fields}
 )
-OPEN_GROUPS = ("kind.", "withdrawal.")
+# Codes of others, who may have new ones before we have words for them.
+OPEN_GROUPS = (
+    "kind.", "withdrawal.", "disease.", "basis.", "engine.", "case_reason.", "case_act.",
+    "problem.", "field.query",
+)  # fmt: skip
 
 
 def _written() -> set[str]:
