@@ -49,7 +49,7 @@ NOW = datetime(2021, 3, 15, 4, tzinfo=UTC)
 # An onset on the tenth day, two days before and all that is known after it.
 WINDOW = (datetime(2021, 3, 7, 16, tzinfo=UTC), datetime(2021, 3, 14, 16, tzinfo=UTC))
 CASES, STAFF, MANY = 15, 2, 1_000
-PLAIN_CASES, PLAIN_SECONDS = 3, 60
+PLAIN_CASES, PLAIN_SECONDS = 2, 30
 DISEASE = "covid19"
 
 # What a user writes first: an overlap, at least the minimum long, no bound on how far back.

@@ -14,7 +14,8 @@ import httpx
 import numpy as np
 
 from bench.process import Outpost
-from bench.town import issue, send
+from bench.town import SCOPES, issue, send
+from shared.credentials import Grant, issue_key
 from shared.ids import derived_id, new_id
 
 ASKED = 15
@@ -28,7 +29,8 @@ async def measure_http(
 ) -> dict[str, float]:
     """Milliseconds of a first page with reasons; seconds until a scan is seen."""
     async with outpost.admin() as engine:
-        key = await issue(engine, "bench tracer")
+        grant = Grant([*SCOPES, "cases.read"], ["*"])
+        key = await issue_key(engine, "bench tracer", grant)
         source_id = derived_id("bench trace source")
         sender = await issue(engine, "bench scanner", source_id)
     headers = {"authorization": f"Bearer {key}"}

@@ -1,5 +1,5 @@
-"""Every child of a real primary school tried as the case: SQL and brute force name the same
-contacts.
+"""Every child of a real primary school tried as the case: SQL, brute force and the city in memory
+name the same contacts.
 
 The file holds 125,773 measurements of two days in a French school: who faced whom, 20 seconds each.
 We read a row as 20 seconds of contact that end at `Time`. Time 0 is placed at midnight of 1 October
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -20,13 +21,17 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import URL, text
 
-from services.tracing.domain.exposure import Exposed
-from services.tracing.handlers.case_judgement import assess, find_contacts
-from shared.database.work import Actor
+from services.tracing.domain.exposure import Exposed, Source
+from services.tracing.handlers.case_judgement import Judged, assess, find_contacts
+from services.tracing.handlers.city import keeper_of
+from services.tracing.handlers.questions import Asked, answer
+from shared.database.work import Actor, ReadSession
 from shared.events.intake import CaseDeclared, EncounterMeasured
+from shared.service import Room
 from tests.oracle import exposure as oracle
 from tests.service.tracing import desk as tell
 from tests.service.tracing.desk import Desk, id_of
+from tests.service.tracing.process import room_of
 
 ZONE = ZoneInfo("Europe/Paris")
 TIME_0 = datetime(2009, 10, 1, tzinfo=ZONE).astimezone(UTC)
@@ -119,6 +124,8 @@ async def test_every_child_as_the_case_has_the_contacts_of_the_brute_force(
     # The others are declared and not judged: a child must not be apart because it is a case itself.
     await desk.hear(*(declared(child) for child in children))
     degrees = [0, 0]
+    room = room_of(desk, tracing_city_days=10_000)
+    await keeper_of(room).step()
     async with desk.database.read() as session:
         for child in children:
             judged = await assess(session, UUID(child), tell.DISEASE)
@@ -127,9 +134,26 @@ async def test_every_child_as_the_case_has_the_contacts_of_the_brute_force(
             assert (judged.window.from_at, judged.window.until_at) == WINDOW
             close, second, _ = await find_contacts(session, judged)
             assert found_by_sql(close, second) == found_by_oracle(school, child), child
+            assert await found_by_city(room, session, judged) == [
+                sorted(degree, key=lambda one: (one.first_at, one.person_id))
+                for degree in (close, second)
+            ]
             degrees[0] += len(close)
             degrees[1] += len(second)
     assert min(degrees) > len(children), "the comparison would prove little"
+
+
+async def found_by_city(room: Room, session: ReadSession, judged: Judged) -> list[list[Exposed]]:
+    """Both degrees, with every reason and every row of evidence."""
+    assert judged.window is not None
+    assert judged.policy is not None
+    case = Source(judged.person_id, judged.window.from_at, judged.window.until_at)
+    asked = Asked([case], judged.policy.document.exposure, judged.disease, engine="city", size=1000)
+    close = list((await answer(room, session, asked)).exposed)
+    between = [Source(one.person_id, one.first_at, case.until_at) for one in close]
+    known = [judged.person_id, *(one.person_id for one in close)]
+    second = replace(asked, sources=between, leave_out=known)
+    return [close, list((await answer(room, session, second)).exposed)]
 
 
 async def _judged_as_the_service_does(desk: Desk, school: oracle.World, child: str) -> None:

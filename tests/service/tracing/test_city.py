@@ -26,6 +26,7 @@ from shared.settings import Settings
 from tests.oracle import exposure as oracle
 from tests.service.tracing import desk as tell
 from tests.service.tracing.desk import DISEASE, Desk, id_of
+from tests.service.tracing.process import fresh, room_of
 from tests.service.tracing.town import PERSONS, START, WINDOW, Size, Town, sizes, who
 
 FILES = read_presets(service.folder / "presets", service.policies)
@@ -51,22 +52,6 @@ RULES = {
         links_count=False,
     ),
 }
-
-
-def room_of(desk: Desk, **changes: Any) -> Room:
-    """A process of tracing with nothing but its database and clock."""
-    settings = Settings(tracing_city_from_visits=0, **changes)
-    absent = cast("Any", None)
-    return Room("tracing", desk.database, absent, desk.clock, settings, absent)
-
-
-async def fresh(desk: Desk) -> Room:
-    """A process that has just built its city."""
-    room = room_of(desk)
-    keeper = keeper_of(room)
-    await keeper.step()
-    assert keeper.city is not None
-    return room
 
 
 async def ask(desk: Desk, room: Room, asked: Asked) -> Answer:
@@ -109,7 +94,7 @@ def questions(town: Town) -> list[Asked]:
 
 
 @settings(
-    max_examples=25,
+    max_examples=10,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -251,6 +251,9 @@ def meet(
     own_place, own_from, own_until, own_person = own
     start, person, arrived, left = block
     kind, reach, minimum, dwell = rule
+    # Taken apart here and written out below: handing arrays to `note` for every pair costs five
+    # times what the pair does.
+    first, last, via, touched, id_high, id_low = found
     pairs = 0
     looked = 0
     for i in range(len(own_place)):
@@ -260,25 +263,47 @@ def meet(
         if place >= len(start) - 1:
             continue
         what = kind[place]
-        longest = max(reach[place], dwell[what])
+        stay = dwell[what]
+        longest = max(reach[place], stay)
         since = own_from[i] - longest if longest != NEVER else -NEVER
         if since >= span[1]:
             continue
-        low = start[place]
         high = start[place + 1]
-        if low == high:
+        row = start[place]
+        if row == high:
             continue
-        row = _first_at_least(arrived, low, high, since + 1)
-        while row < high and arrived[row] < own_until[i]:
+        row = _first_at_least(arrived, row, high, since + 1)
+        least = max(minimum[what], 1)
+        own_began, own_ended, source = own_from[i], own_until[i], own_person[i]
+        while row < high and arrived[row] < own_ended:
             looked += 1
+            began = max(arrived[row], own_began)
+            ended = left[row]
+            if ended == NEVER and stay != NEVER:
+                ended = arrived[row] + stay
+            ended = min(ended, own_ended)
             other = person[row]
-            if other != own_person[i]:
-                began = max(arrived[row], own_from[i])
-                ended = min(_ends(arrived[row], left[row], dwell[what]), own_until[i])
-                if ended > began and ended - began >= minimum[what]:
-                    pairs += 1
-                    count = note((other, began, ended, own_person[i]), found, count)
             row += 1
+            if ended - began < least or other == source:
+                continue
+            pairs += 1
+            known = via[other]
+            if known < 0:
+                touched[count] = other
+                count += 1
+                first[other] = began
+                last[other] = ended
+                via[other] = source
+                continue
+            if began < first[other]:
+                first[other] = began
+                via[other] = source
+            elif began == first[other] and known != source:
+                if id_high[source] < id_high[known] or (
+                    id_high[source] == id_high[known] and id_low[source] < id_low[known]
+                ):
+                    via[other] = source
+            last[other] = max(last[other], ended)
     return count, pairs, looked
 
 
