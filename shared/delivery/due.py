@@ -57,9 +57,11 @@ class DueLoop:
     async def run(self) -> None:
         pace = Pace(PACE_SECONDS)
         while True:
+            # Between bursts, not within one: what is waiting already gains nothing by waiting.
             await pace.wait()
-            if not (await self.judge_once() and self._more):
-                await wait_for_any([self._database.wakeups.due], seconds=POLL_SECONDS)
+            while await self.judge_once() and self._more:
+                pass
+            await wait_for_any([self._database.wakeups.due], seconds=POLL_SECONDS)
 
     async def judge_once(self) -> bool:
         """Judge one batch of one kind; False when nothing was due."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -75,6 +75,14 @@ class Order:
     support_ids: frozenset[UUID]
     allowed_place_ids: tuple[UUID, ...]
     checks_after_at: datetime
+
+
+def by_person(orders: Iterable[Order]) -> dict[UUID, list[Order]]:
+    """Orders grouped by whose they are, in the order given."""
+    found: dict[UUID, list[Order]] = {}
+    for order in orders:
+        found.setdefault(order.person_id, []).append(order)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from services.quarantine.domain.breaches import (
     judge_scan,
 )
 from services.quarantine.domain.facts import ScanFact, event_id_of
-from services.quarantine.domain.orders import Order
+from services.quarantine.domain.orders import Order, by_person
 from services.quarantine.repository.breaches import (
     load_breaches,
     load_scans,
@@ -44,12 +44,12 @@ async def judge_scanned(work: Work, keys: Sequence[str]) -> None:
 async def judge_breaches(work: Work, keys: Sequence[str]) -> None:
     """Recompute the breaches of these persons; the caller holds `breaches/<person>` for each."""
     person_ids = [UUID(key) for key in keys]
-    orders = await load_orders(work, person_ids)
+    orders = by_person(await load_orders(work, person_ids))
     scans = await load_scans(work, person_ids)
     known = await load_breaches(work, person_ids)
     written: list[Breach] = []
     for person_id in person_ids:
-        own = [order for order in orders if order.person_id == person_id]
+        own = orders.get(person_id, [])
         for scan in sorted(scans.get(person_id, []), key=lambda item: (item.occurred_at, item.id)):
             judgement = judge_scan(person_id, scan, own)
             before = known.get(breach_id(person_id, scan.id))

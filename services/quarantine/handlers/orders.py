@@ -14,6 +14,7 @@ from services.quarantine.domain.orders import (
     Order,
     Rulebook,
     Support,
+    by_person,
     decide_orders,
     support_of_case,
     support_of_contact,
@@ -42,12 +43,12 @@ async def judge_persons(work: Work, keys: Sequence[str]) -> None:
     """Recompute every order of these persons. Breaches and check-ins are due after the commit:
     judged here, a scan stored at the same moment would be seen by neither side."""
     person_ids = [UUID(key) for key in keys]
-    stored = await lock_orders_of_persons(work, person_ids)
+    stored = by_person(await lock_orders_of_persons(work, person_ids))
     facts = await load_persons(work, person_ids)
     supports = await _find_supports(work, facts)
     written: list[tuple[Order, UUID | None]] = []
     for person_id, person in facts.items():
-        own = [order for order in stored if order.person_id == person_id]
+        own = stored.get(person_id, [])
         changed = _decide(work, person, stored=own, supports=supports[person_id])
         written += changed
         newest = {order.id: order for order in own} | {order.id: order for order, _ in changed}
