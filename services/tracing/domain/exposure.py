@@ -79,6 +79,8 @@ class Source:
 
 def unite(sources: Sequence[Source]) -> list[Source]:
     """Sources without a time in which the same person would count twice."""
+    if len({source.person_id for source in sources}) == len(sources):
+        return list(sources)
     united: list[Source] = []
     for source in sorted(sources, key=lambda one: (one.person_id, one.from_at)):
         last = united[-1] if united else None

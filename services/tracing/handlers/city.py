@@ -48,8 +48,11 @@ FORGET = text("DELETE FROM tracing.journal WHERE written_at < :before")
 class CityKeeper:
     """Builds, refreshes and hands out the city of one process."""
 
-    def __init__(self, room: Room, *, limit_bytes: int | None = None) -> None:
+    def __init__(
+        self, room: Room, *, limit_bytes: int | None = None, stale_seconds: float = STALE_SECONDS
+    ) -> None:
         self._room = room
+        self._stale_seconds = stale_seconds
         self._limit = limit_bytes or room.settings.tracing_city_mb << 20
         self._tail: Tail | None = None
         self._refreshed_at = 0.0
@@ -70,7 +73,7 @@ class CityKeeper:
     @property
     def fresh(self) -> City | None:
         """The city, unless its last refresh is too long ago."""
-        return self.city if self._age_seconds() <= STALE_SECONDS else None
+        return self.city if self._age_seconds() <= self._stale_seconds else None
 
     async def follow(self) -> None:
         """For ever. What goes wrong costs the city, never an answer: SQL goes on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from services.tracing.handlers.city import keeper_of
+from services.tracing.handlers.city import KEEPER, CityKeeper, keeper_of
 from shared.service import Room
 from shared.settings import Settings
 from tests.service.tracing.desk import Desk
@@ -14,7 +14,10 @@ def room_of(desk: Desk, **changes: Any) -> Room:
     """One that reads a city however few visits there are."""
     settings = Settings(tracing_city_from_visits=0, **changes)
     absent = cast("Any", None)
-    return Room("tracing", desk.database, absent, desk.clock, settings, absent)
+    room = Room("tracing", desk.database, absent, desk.clock, settings, absent)
+    # Tests refresh when they say so, not every second.
+    room.extras[KEEPER] = CityKeeper(room, stale_seconds=3600)
+    return room
 
 
 async def fresh(desk: Desk) -> Room:
