@@ -86,6 +86,10 @@ class CityKeeper:
             except AWAY as error:
                 LOG.warning("city_not_refreshed", error=type(error).__name__)
                 wait = REFRESH_SECONDS
+            except Exception:  # the edge: nobody may wait for a city that cannot be read
+                LOG.exception("city_failed")
+                self._let_go("reading it failed, see the log")
+                wait = LOOK_SECONDS
 
     async def step(self) -> float:
         """Build or refresh once; returns the seconds until the next time."""

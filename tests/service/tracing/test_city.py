@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -23,6 +24,7 @@ from shared.events.intake import ScanRecorded
 from shared.policy import read_presets
 from shared.service import Room
 from shared.settings import Settings
+from tests.eventually import eventually
 from tests.oracle import exposure as oracle
 from tests.service.tracing import desk as tell
 from tests.service.tracing.desk import DISEASE, Desk, id_of
@@ -270,3 +272,33 @@ async def test_with_few_visits_nothing_is_read_and_readiness_says_so(desk: Desk)
     await keeper.step()
     assert keeper.city is None
     assert "fewer than" in room.notes["tracing questions"]
+
+
+class _Broken(CityKeeper):
+    """Reads no city: as with a compiler that is not there."""
+
+    async def _build(self) -> None:
+        self.tried.set()
+        raise RuntimeError("no compiler")
+
+    def __init__(self, room: Room) -> None:
+        super().__init__(room)
+        self.tried = asyncio.Event()
+
+
+async def test_nobody_waits_for_a_city_that_cannot_be_read(desk: Desk) -> None:
+    room = room_of(desk)
+    keeper = _Broken(room)
+    await keeper.open()
+    assert room.waiting_for
+    following = asyncio.create_task(keeper.follow())
+    async with asyncio.timeout(30):
+        await keeper.tried.wait()
+
+        async def is_ready() -> bool:
+            return not room.waiting_for
+
+        await eventually(is_ready)
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    assert "failed" in room.notes["tracing questions"]
