@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import time
 
-# So many writes at once mean that senders wait for one another.
-BUSY_WRITES = 4
+# So many writes at once mean that senders wait for one another; half as many are what a turn of a
+# door gathers at two hundred single reports a second.
+BUSY_WRITES = 12
 GIVE_WAY_SECONDS = 1.0
 LOOK_SECONDS = 0.02
 

@@ -41,3 +41,10 @@ def is_unkeepable(error: BaseException) -> bool:
     (NUL, an instant before year 1, a number too large). Also a bare `DBAPIError`."""
     state = getattr(getattr(error, "orig", error), "sqlstate", None)
     return str(state or "").startswith("22")
+
+
+def is_contended(error: BaseException) -> bool:
+    """Somebody else's transaction was in the way: deadlock, serialization, a lock not had in time,
+    a statement that took too long."""
+    state = getattr(getattr(error, "orig", error), "sqlstate", None)
+    return state in {"40P01", "40001", "55P03", "57014"}

@@ -165,6 +165,12 @@ class Work(ReadSession):
                 {"numbers": numbers},
             )
 
+    async def lock_within(self, milliseconds: int) -> None:
+        """Wait no longer than this for any lock of this transaction."""
+        await self.execute(
+            text("SELECT set_config('lock_timeout', :most, true)"), {"most": f"{milliseconds}ms"}
+        )
+
     async def flush(self) -> frozenset[str]:
         """Write what was said; returns which of outbox, due, timer got rows."""
         touched = set()

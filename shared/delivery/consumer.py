@@ -103,7 +103,8 @@ class ConsumerLoop:
             await consumer.close()
 
     async def _turn(self, consumer: Consumer) -> None:
-        if self.group.patient:
+        if self.group.patient and self._pressure.is_high:
+            await self._commit(consumer)
             await self._pressure.give_way()
         wait = WAIT_SECONDS
         if self._applied:

@@ -19,7 +19,7 @@ from bench.city_days import NEVER
 from bench.city_tables import load_city, row_id
 from services.tracing.domain.exposure import Exposed, Source
 from services.tracing.handlers.city import keeper_of
-from services.tracing.handlers.questions import Asked, answer, everybody
+from services.tracing.handlers.questions import Asked, answer, everybody, usable_city
 from services.tracing.repository.exposures import exposures
 from shared.service import Room
 from tests.oracle import exposure as oracle
@@ -127,11 +127,11 @@ async def test_a_million_visits_are_answered_alike_by_all(desk: Desk, made: City
         left_out = [person, *(one.person_id for one in close)]
         second = replace(asked, sources=sources, leave_out=left_out, size=20)
         async with desk.database.read() as session:
-            found = set(await everybody(room, session, second))
-            assert found == set(await everybody(room, session, replace(second, engine="sql")))
+            found = set(await everybody(session, second, usable_city(room, second)))
+            assert found == set(await everybody(session, second, None))
             assert len(found) > 500
-            by_city = await answer(room, session, second)
-            by_sql = await answer(room, session, replace(second, engine="sql"))
+            by_city = await answer(session, second, usable_city(room, second))
+            by_sql = await answer(session, second, None)
         assert list(by_city.exposed) == list(by_sql.exposed)
         assert (by_city.total, by_city.pairs) == (by_sql.total, by_sql.pairs)
 
@@ -139,7 +139,7 @@ async def test_a_million_visits_are_answered_alike_by_all(desk: Desk, made: City
 async def _alike(desk: Desk, room: Room, asked: Asked) -> list[Exposed]:
     """City and the SQL that the evaluator asks, with every reason and row of evidence."""
     async with desk.database.read() as session:
-        by_city = list((await answer(room, session, asked)).exposed)
+        by_city = list((await answer(session, asked, usable_city(room, asked))).exposed)
         by_sql = await exposures(session, asked.as_sql())
     assert by_city == sorted(by_sql, key=lambda one: (one.first_at, one.person_id))
     return by_city

@@ -24,7 +24,7 @@ from sqlalchemy import URL, text
 from services.tracing.domain.exposure import Exposed, Source
 from services.tracing.handlers.case_judgement import Judged, assess, find_contacts
 from services.tracing.handlers.city import keeper_of
-from services.tracing.handlers.questions import Asked, answer
+from services.tracing.handlers.questions import Asked, answer, usable_city
 from shared.database.work import Actor, ReadSession
 from shared.events.intake import CaseDeclared, EncounterMeasured
 from shared.service import Room
@@ -149,11 +149,11 @@ async def found_by_city(room: Room, session: ReadSession, judged: Judged) -> lis
     assert judged.policy is not None
     case = Source(judged.person_id, judged.window.from_at, judged.window.until_at)
     asked = Asked([case], judged.policy.document.exposure, judged.disease, engine="city", size=1000)
-    close = list((await answer(room, session, asked)).exposed)
+    close = list((await answer(session, asked, usable_city(room, asked))).exposed)
     between = [Source(one.person_id, one.first_at, case.until_at) for one in close]
     known = [judged.person_id, *(one.person_id for one in close)]
     second = replace(asked, sources=between, leave_out=known)
-    return [close, list((await answer(room, session, second)).exposed)]
+    return [close, list((await answer(session, second, usable_city(room, second))).exposed)]
 
 
 async def _judged_as_the_service_does(desk: Desk, school: oracle.World, child: str) -> None:

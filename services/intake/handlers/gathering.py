@@ -16,7 +16,7 @@ from uuid import UUID
 from services.intake.handlers.batches import Delivery, RowDoor
 from services.intake.handlers.desk import Desk
 from services.intake.handlers.rows import take_deliveries
-from shared.database.absence import is_away
+from shared.database.absence import is_away, is_contended
 
 # One prepares while the other waits for the disk.
 COMMITS_IN_FLIGHT = 2
@@ -61,6 +61,8 @@ class Gathering:
         self._queue: deque[_Waiting] = deque()
         self._rows = 0
         self._under_way: set[asyncio.Task[None]] = set()
+        self._alone: set[asyncio.Task[None]] = set()
+        self._bodies: set[tuple[UUID, bytes]] = set()
         self._turn_at = 0.0
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -74,7 +76,10 @@ class Gathering:
 
     def _set_off(self) -> None:
         while self._queue and len(self._under_way) < COMMITS_IN_FLIGHT and self._is_time():
-            task = asyncio.create_task(self._take(self._next()), name=f"{self._door.name} turn")
+            together = self._next()
+            if not together:
+                return  # its twin is under way, and sets off again when it arrives
+            task = asyncio.create_task(self._take(together), name=f"{self._door.name} turn")
             self._under_way.add(task)
             task.add_done_callback(self._arrived)
 
@@ -96,16 +101,16 @@ class Gathering:
         self._set_off()
 
     def _next(self) -> list[_Waiting]:
-        """As many as go together. The same body twice does not: the second is the first's repeat
-        and has to find its receipt."""
+        """As many as go together. The same body twice does not, nor while it is under way: the
+        second is the first's repeat and has to find its receipt."""
         taken: list[_Waiting] = []
-        rows, bodies = 0, set[tuple[UUID, bytes]]()
+        rows = 0
         while self._queue:
             following = self._queue[0]
-            if taken and (rows + following.rows > ROWS_MOST or following.body in bodies):
+            if following.body in self._bodies or (taken and rows + following.rows > ROWS_MOST):
                 break
             rows += following.rows
-            bodies.add(following.body)
+            self._bodies.add(following.body)
             taken.append(self._queue.popleft())
         self._rows -= rows
         return taken
@@ -115,13 +120,24 @@ class Gathering:
         try:
             replies = await take_deliveries(self._desk, self._door, deliveries)
         except Exception as error:  # noqa: BLE001 - handed to whoever waits
-            if len(together) == 1 or is_away(error):
+            if len(together) > 1 and (is_contended(error) or not is_away(error)):
+                # Somebody's delivery cannot be taken, or has to wait for a lock; the others' need
+                # not. Each goes on its own, and nobody behind them waits for that.
                 for one in together:
-                    one.refuse(error)
+                    self._take_alone(one)
                 return
-            # Somebody's delivery cannot be taken; the others' can.
             for one in together:
-                await self._take([one])
-            return
-        for one, reply in zip(together, replies, strict=True):
-            one.answer(reply)
+                one.refuse(error)
+        else:
+            for one, reply in zip(together, replies, strict=True):
+                one.answer(reply)
+        self._bodies.difference_update(one.body for one in together)
+
+    def _take_alone(self, one: _Waiting) -> None:
+        task = asyncio.create_task(self._take([one]), name=f"{self._door.name} alone")
+        self._alone.add(task)
+        task.add_done_callback(self._settled)
+
+    def _settled(self, task: asyncio.Task[None]) -> None:
+        self._alone.discard(task)
+        self._set_off()

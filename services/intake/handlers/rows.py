@@ -43,6 +43,7 @@ from shared.database.work import Actor, Work
 from shared.ids import derived_id, new_id
 
 NOTHING = Tally(0, 0, 0, 0)
+LOCK_MILLISECONDS = 300
 
 
 @dataclass(slots=True)
@@ -69,6 +70,9 @@ async def take_deliveries(
     subjects = {delivery.subject for delivery in deliveries}
     actor = Actor(subjects.pop() if len(subjects) == 1 else f"door:{door.name}")
     async with desk.database.work(actor) as work:
+        if len(deliveries) > 1:
+            # Whoever has to wait for a lock of somebody's long import waits alone.
+            await work.lock_within(LOCK_MILLISECONDS)
         taken = await _open(work, desk, door, deliveries)
         await _take_new_rows(work, door, [one.batch for one in taken if one.before is None])
         for one in taken:
@@ -170,8 +174,8 @@ async def _take_new_rows(work: Work, door: RowDoor[Any], batches: Sequence[Batch
     loaded = await door.load(work, batches)
     judged = [one for one in candidates if _judge(door, one, loaded)]
     firsts = _settle_within(judged)
-    await _store(work, door, firsts)
-    _settle_repeats_of_firsts(judged, firsts)
+    known = await _store(work, door, firsts)
+    _settle_repeats_of_firsts(judged, firsts, known)
     await _keep_rejected(work, door, batches)
 
 
@@ -254,9 +258,12 @@ def _settle_within(judged: Sequence[Candidate[Any]]) -> dict[RowKey, Candidate[A
     return firsts
 
 
-async def _store(work: Work, door: RowDoor[Any], firsts: dict[RowKey, Candidate[Any]]) -> None:
+async def _store(
+    work: Work, door: RowDoor[Any], firsts: dict[RowKey, Candidate[Any]]
+) -> dict[RowKey, StoredRow]:
+    """Insert the first of each; what is known of those that came before."""
     if not firsts:
-        return
+        return {}
     # Sorted: two bodies with the same rows in another order wait in line, not for each other.
     arrived = sorted(firsts.values(), key=lambda one: (one.record_id.int, one.revision))
     fresh = await insert_rows(work, door.table, [one.columns for one in arrived])
@@ -281,6 +288,7 @@ async def _store(work: Work, door: RowDoor[Any], firsts: dict[RowKey, Candidate[
             same_content=before.fingerprint == candidate.columns["fingerprint"],
             known_verdict=_verdict_of(before),
         )
+    return known
 
 
 def _verdict_of(row: StoredRow) -> Verdict | None:
@@ -290,18 +298,22 @@ def _verdict_of(row: StoredRow) -> Verdict | None:
 
 
 def _settle_repeats_of_firsts(
-    judged: Sequence[Candidate[Any]], firsts: dict[RowKey, Candidate[Any]]
+    judged: Sequence[Candidate[Any]],
+    firsts: dict[RowKey, Candidate[Any]],
+    known: dict[RowKey, StoredRow],
 ) -> None:
+    """What came with a first of the same id repeats what is stored: that first, or the row that was
+    there before either of them."""
     for candidate in judged:
-        first = firsts[candidate.key]
+        first, before = firsts[candidate.key], known.get(candidate.key)
         if first is candidate:
             continue
         content = candidate.batch.desk.vault.fingerprint(candidate.row.body)
-        same = content == first.columns["fingerprint"]
+        stored = before.fingerprint if before else first.columns["fingerprint"]
         settle_repeat(
             candidate.answer,
-            same_content=same and first.answer.fate != "rejected",
-            known_verdict=first.answer.verdict,
+            same_content=content == stored,
+            known_verdict=_verdict_of(before) if before else first.answer.verdict,
         )
 
 

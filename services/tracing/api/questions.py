@@ -11,7 +11,7 @@ from services.tracing.domain.exposure import Source
 from services.tracing.errors import CaseNotFound, PersonNotFound
 from services.tracing.handlers.case_questions import CaseQuestion, ask_case, rule_set_at, window_of
 from services.tracing.handlers.chains import find_chain
-from services.tracing.handlers.questions import Answer, Asked, answer
+from services.tracing.handlers.questions import Answer, Asked, answer, asking, usable_city
 from services.tracing.handlers.shared_places import find_shared_places
 from services.tracing.repository import pages
 from services.tracing.repository.policies import list_windows
@@ -62,7 +62,7 @@ async def case_exposures(
         asked.skipped,
         asked.page_size,
     )
-    async with room.database.read() as session:
+    async with asking(room) as session:
         case = await pages.find_case(session, viewer, case_id)
         if case is None:
             raise NO_CASE
@@ -84,7 +84,7 @@ async def case_exposures(
 @door.on("POST", "/exposures", permission="cases.read", area_scope="viewer")
 async def cases_exposures(body: CasesAsked, room: Here, viewer: Who) -> ExposuresShown:
     """Whom any of up to a thousand cases of one disease exposed, each person once."""
-    async with room.database.read() as session:
+    async with asking(room) as session:
         cases = await _visible_cases(session, viewer, body.case_ids)
         sources = _windows(cases, body.from_at, body.until_at)
         policy = await rule_set_at(
@@ -99,7 +99,7 @@ async def cases_exposures(body: CasesAsked, room: Here, viewer: Who) -> Exposure
             skipped=body.skipped,
             size=body.page_size,
         )
-        found = await answer(room, session, asked)
+        found = await answer(session, asked, usable_city(room, asked))
     return ExposuresShown(**_shown(found, body), rules=policy.name, window=_span(sources))
 
 
@@ -109,7 +109,7 @@ async def person_exposures(
 ) -> ExposuresShown:
     """Whom this person met in a time by the rules (forward), or who may have exposed them
     (backward): the same meetings, but for declared links, which have a direction."""
-    async with room.database.read() as session:
+    async with asking(room) as session:
         if not await pages.sees_person(session, viewer, person_id):
             raise NO_PERSON
         policy = await rule_set_at(session, asked.rules, disease=asked.disease, at=asked.from_at)
@@ -123,7 +123,7 @@ async def person_exposures(
             skipped=asked.skipped,
             size=asked.page_size,
         )
-        found = await answer(room, session, question)
+        found = await answer(session, question, usable_city(room, question))
     window = WindowAsked(from_at=asked.from_at, until_at=asked.until_at)
     return ExposuresShown(**_shown(found, asked), rules=policy.name, window=window)
 
@@ -131,7 +131,7 @@ async def person_exposures(
 @door.on("GET", "/chains", permission="cases.read", area_scope="viewer")
 async def chain(room: Here, viewer: Who, asked: Annotated[ChainAsked, Query()]) -> ChainShown:
     """The chain of fewest exposures from one person to another, each after the last."""
-    async with room.database.read() as session:
+    async with asking(room) as session:
         for person_id in (asked.from_person_id, asked.to_person_id):
             if not await pages.sees_person(session, viewer, person_id):
                 raise NO_PERSON
@@ -155,7 +155,7 @@ async def chain(room: Here, viewer: Who, asked: Annotated[ChainAsked, Query()]) 
 @door.on("POST", "/places/shared", permission="cases.read", area_scope="viewer")
 async def shared_places(body: SharedPlacesAsked, room: Here, viewer: Who) -> SharedPlacesShown:
     """Places that several of these cases visited in their windows, the most surprising first."""
-    async with room.database.read() as session:
+    async with asking(room) as session:
         cases = await _visible_cases(session, viewer, body.case_ids)
         sources = _windows(cases, body.from_at, body.until_at)
         policy = await rule_set_at(

@@ -15,7 +15,14 @@ from sqlalchemy import Row
 from services.tracing.domain.exposure import Degree, Source
 from services.tracing.domain.window import InfectiousWindow, second_degree_until
 from services.tracing.errors import NoWindow, RuleSetNotFound
-from services.tracing.handlers.questions import Answer, Asked, Engine, answer, everybody
+from services.tracing.handlers.questions import (
+    Answer,
+    Asked,
+    Engine,
+    answer,
+    everybody,
+    usable_city,
+)
 from services.tracing.repository.cases import isolations_of
 from services.tracing.repository.policies import WindowsDocument, windows_in_force, windows_named
 from shared.database.work import ReadSession
@@ -65,14 +72,15 @@ async def ask_case(
         skipped=question.skipped,
         size=question.size,
     )
+    city = usable_city(room, asked)
     if question.degree == "close_contact":
-        found = await answer(room, session, asked)
+        found = await answer(session, asked, city)
         return CaseAnswer(found, window, policy.name, found.total)
-    close = await everybody(room, session, asked)
+    close = await everybody(session, asked, city)
     sources = await _second_sources(session, close, window, policy.document, case.disease)
     left_out = [case.person_id, *(person.person_id for person in close)]
     second = replace(asked, sources=sources, leave_out=left_out)
-    found = await answer(room, session, second)
+    found = await answer(session, second, city)
     return CaseAnswer(found, window, policy.name, len(close))
 
 

@@ -6,7 +6,6 @@ Whoever asks takes `keeper.city` once and keeps it for the whole question.
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 import time
 from datetime import timedelta
@@ -42,7 +41,13 @@ CLEAN_SECONDS = 600.0
 TOO_LARGE_SECONDS = 600.0
 # Older than this it answers no more: SQL knows better.
 STALE_SECONDS = 10.0
+# Of a visit's own columns; its tables come on top.
+VISIT_BYTES = 28
 FORGET = text("DELETE FROM tracing.journal WHERE written_at < :before")
+
+
+class TooLarge(Exception):
+    """More than the limit, seen while it is read."""
 
 
 class CityKeeper:
@@ -99,7 +104,11 @@ class CityKeeper:
         if self.city is None:
             if time.monotonic() < self._too_large_until or not await self._is_worth_it():
                 return LOOK_SECONDS
-            await self._build()
+            try:
+                await self._build()
+            except TooLarge as error:
+                self._let_go(str(error))
+                self._too_large_until = time.monotonic() + TOO_LARGE_SECONDS
             return REFRESH_SECONDS
         if self._age_seconds() > AWAY_SECONDS:
             self._let_go("the city was away for too long")
@@ -128,6 +137,8 @@ class CityKeeper:
 
         def progress(rows: int) -> None:
             nonlocal told
+            if rows * VISIT_BYTES > self._limit:
+                raise TooLarge(f"{rows} visits are over OUTPOST_TRACING_CITY_MB")
             if time.monotonic() - told > PROGRESS_SECONDS:
                 told = time.monotonic()
                 LOG.info("city_reading", visits=rows, seconds=round(told - started, 1))
@@ -202,15 +213,17 @@ class CityKeeper:
 def _import_reading(data_dir: Path) -> ModuleType:
     """Numba is imported on first use: half a second, and nothing without a city.
 
-    The loops, once compiled, are kept in the data folder, or where anybody may write: beside the
-    source nobody may be allowed to.
+    The loops, once compiled, are kept in the data folder, or where that cannot be written in a new
+    folder of our own: what is read from there is run.
     """
     from numba import config
 
     if not config.CACHE_DIR:  # type: ignore[attr-defined]  # made at run time
         folder = data_dir.absolute() / "numba"
-        if not os.access(data_dir, os.W_OK):
-            folder = Path(tempfile.gettempdir()) / "outpost-numba"
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError:
+            folder = Path(tempfile.mkdtemp(prefix="outpost-numba-"))
         config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
     from services.tracing.repository import city as reading
 

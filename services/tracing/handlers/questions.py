@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from services.tracing.domain.exposure import Exposed, ExposureRule, Source, unite
 from services.tracing.errors import EngineAway
 from services.tracing.handlers.city import keeper_of
 from services.tracing.repository.asked import ExposedPerson, exposed_page
 from services.tracing.repository.exposures import ExposureQuestion, exposures_of
+from shared.database.absence import is_contended
 from shared.database.work import ReadSession
+from shared.errors import Unavailable
 from shared.metrics import QUESTION_SECONDS
 from shared.service import Room
 
@@ -28,6 +34,9 @@ if TYPE_CHECKING:
     from services.tracing.domain.city.question import Found, Linked
 
 Engine = Literal["any", "sql", "city"]
+GATE = "tracing.questions"
+AT_ONCE, WAIT_SECONDS, ANSWER_SECONDS = 2, 10.0, 60
+BOUND = text("SELECT set_config('statement_timeout', :most, true)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +70,41 @@ class Answer:
     exposed: Sequence[Exposed]
 
 
-async def answer(room: Room, session: ReadSession, asked: Asked) -> Answer:
-    """Counts, and a page in order of first exposure."""
+@asynccontextmanager
+async def asking(room: Room) -> AsyncIterator[ReadSession]:
+    """A session for one question. Few are asked at once, none may take for ever: consumers and
+    evaluators share the database and the processor with them."""
+    gate: asyncio.Semaphore = room.extras.setdefault(GATE, asyncio.Semaphore(AT_ONCE))
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            await gate.acquire()
+    except TimeoutError as error:
+        raise Unavailable("other questions are being answered", "ask again") from error
+    try:
+        async with room.database.read() as session:
+            await session.execute(BOUND, {"most": f"{ANSWER_SECONDS}s"})
+            yield session
+    except DBAPIError as error:
+        if not is_contended(error):
+            raise
+        raise Unavailable(
+            f"SQL has not answered within {ANSWER_SECONDS} s", "ask for a shorter time"
+        ) from error
+    finally:
+        gate.release()
+
+
+async def answer(session: ReadSession, asked: Asked, city: City | None) -> Answer:
+    """Counts, and a page in order of first exposure. Whoever asks further questions of one answer
+    hands the same city to all of them."""
     started = time.perf_counter()
-    city = usable_city(room, asked)
     found = await (_by_sql(session, asked) if city is None else _by_city(session, city, asked))
     QUESTION_SECONDS.labels(found.engine).observe(time.perf_counter() - started)
     return found
 
 
-async def everybody(room: Room, session: ReadSession, asked: Asked) -> list[ExposedPerson]:
+async def everybody(session: ReadSession, asked: Asked, city: City | None) -> list[ExposedPerson]:
     """All of them, without reasons: who is asked about next."""
-    city = usable_city(room, asked)
     if city is None:
         page = await exposed_page(
             session, asked.as_sql(), skipped=0, size=None, known_at=asked.known_at

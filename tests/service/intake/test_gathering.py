@@ -10,10 +10,13 @@ from uuid import UUID
 from sqlalchemy import text
 
 from services.intake.api.body import desk_of_room
+from services.intake.domain.references import PersonReference
 from services.intake.handlers.batches import Delivery
 from services.intake.handlers.gathering import ROWS_MOST, Gathering
+from services.intake.handlers.references import resolve_persons
 from services.intake.handlers.reports import ReportDoor
 from services.intake.schemas.rows import READ_REPORTS
+from shared.database.work import Actor
 from shared.errors import AppError
 from shared.ids import new_id
 from tests.service.intake.window import Intake
@@ -143,3 +146,42 @@ async def test_who_hangs_up_leaves_the_others_their_answers(intake: Intake) -> N
     assert isinstance(answers[2], bytes)
     # It was at the door, so it is in the house: sending it again is answered as a duplicate.
     assert await intake.count("report") == 3
+
+
+async def test_a_repeat_is_judged_by_what_is_stored_not_by_its_neighbour(intake: Intake) -> None:
+    source = await intake.add_source("pharmacy", "pharmacy")
+    door = door_of(intake)
+    await door.take(delivery(source, "known", person_count=3))
+    _, conflict, repeat = await take_all(
+        door,
+        delivery(source, "opens the turn"),
+        delivery(source, "known", person_count=4),
+        # Another body with the very row that is stored.
+        delivery(source, "known", "new", person_count=3),
+    )
+    assert conflict["rejected"] == 1
+    assert [row["fate"] for row in repeat["rows"]] == ["duplicate", "stored"]
+
+
+async def test_who_waits_for_somebody_elses_import_waits_alone(intake: Intake) -> None:
+    source = await intake.add_source("clinic", "fever_clinic")
+    door = door_of(intake)
+    person = {"scheme": "id", "value": "in a long import"}
+    reference = PersonReference(scheme="id", value=person["value"])
+    importing = intake.database.work(Actor("import"))
+    work = await importing.__aenter__()
+    await resolve_persons(work, intake.vault, [reference])
+    opening = asyncio.create_task(door.take(delivery(source, "opens the turn")))
+    held = asyncio.create_task(door.take(delivery(source, "held", person=person)))
+    free = asyncio.create_task(door.take(delivery(source, "free")))
+    async with asyncio.timeout(20):
+        await asyncio.gather(opening, free)
+    assert not held.done()
+    later = asyncio.create_task(door.take(delivery(source, "later")))
+    async with asyncio.timeout(20):
+        await later
+    assert not held.done()
+    await importing.__aexit__(None, None, None)
+    async with asyncio.timeout(20):
+        assert json.loads(await held)["stored"] == 1
+    assert await intake.count("person") == 1

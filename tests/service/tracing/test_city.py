@@ -16,7 +16,7 @@ from services.tracing.app import service
 from services.tracing.domain.exposure import Exposed, Source, StayRule
 from services.tracing.errors import EngineAway
 from services.tracing.handlers.city import KEEPER, CityKeeper, keeper_of
-from services.tracing.handlers.questions import Answer, Asked, answer, everybody
+from services.tracing.handlers.questions import Answer, Asked, answer, everybody, usable_city
 from services.tracing.repository.exposures import exposures
 from services.tracing.repository.policies import WindowsDocument
 from shared.database.work import Actor
@@ -58,7 +58,7 @@ RULES = {
 
 async def ask(desk: Desk, room: Room, asked: Asked) -> Answer:
     async with desk.database.read() as session:
-        return await answer(room, session, asked)
+        return await answer(session, asked, usable_city(room, asked))
 
 
 async def whole(desk: Desk, asked: Asked) -> list[Exposed]:
@@ -152,7 +152,7 @@ async def test_pages_join_to_the_whole_in_order_of_first_exposure(desk: Desk) ->
             pages += page.exposed
         assert pages == list(all_of_them.exposed)
         async with desk.database.read() as session:
-            persons = await everybody(room, session, asked)
+            persons = await everybody(session, asked, usable_city(room, asked))
         assert {one.person_id for one in persons} == {one.person_id for one in pages}
 
 
@@ -242,6 +242,24 @@ async def test_what_was_known_then_is_told_apart_from_what_was_true_then(desk: D
         assert found.engine == "sql"
     now = await ask(desk, room, asked)
     assert (now.engine, [one.person_id for one in now.exposed]) == ("city", [id_of("c")])
+
+
+async def test_a_stay_of_no_length_may_be_corrected_without_costing_the_city(desk: Desk) -> None:
+    at = START + timedelta(days=2)
+    room = await fresh(desk)
+    keeper = keeper_of(room)
+    await desk.hear(
+        tell.place("school", "school"), tell.scan("none", "a", "school", at, left_at=at)
+    )
+    await keeper.step()
+    await desk.hear(tell.scan("met", "b", "school", at, left_at=at + timedelta(hours=1)))
+    await keeper.step()
+    longer = at + timedelta(hours=1)
+    await desk.hear(tell.scan("none", "a", "school", at, left_at=longer, version=2))
+    await keeper.step()
+    assert keeper.city is not None
+    found = await ask(desk, room, Asked([Source(id_of("a"), *WINDOW)], PRESET, DISEASE))
+    assert (found.engine, found.total) == ("city", 1)
 
 
 async def test_a_city_over_its_memory_limit_is_let_go_and_sql_answers(desk: Desk) -> None:

@@ -108,13 +108,14 @@ class Accumulators:
         self._spare: list[Columns] = []
 
     def take(self, persons: int) -> Columns:
-        while self._spare:
-            found = self._spare.pop()
-            if len(found[0]) >= persons:
-                return found
-        size = persons + persons // 16 + 16
-        first, last = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
-        return first, last, np.full(size, -1, dtype=np.int32), np.empty(size, dtype=np.int32)
+        try:
+            while len((found := self._spare.pop())[0]) < persons:
+                pass
+        except IndexError:  # none is left, or another thread was quicker
+            size = persons + persons // 16 + 16
+            first, last = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+            found = first, last, np.full(size, -1, dtype=np.int32), np.empty(size, dtype=np.int32)
+        return found
 
     def give_back(self, found: Columns) -> None:
         if len(self._spare) < 2:
@@ -304,12 +305,20 @@ def _linked(links: Linked, sources: Sources) -> Columns:
     if not len(links.person) or not len(sources):
         small, large = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
         return small, large, large, small
-    link, source = np.nonzero(
-        (links.person[:, None] == sources.person[None, :])
-        & (links.at[:, None] >= sources.from_at[None, :])
-        & (links.at[:, None] < sources.until_at[None, :])
-        & (links.other != links.person)[:, None]
+    by_person = np.argsort(sources.person, kind="stable")
+    persons = sources.person[by_person]
+    low = np.searchsorted(persons, links.person, side="left")
+    counts = np.searchsorted(persons, links.person, side="right") - low
+    # One row for each link and each of its person's times, however many of either there are.
+    link = np.repeat(np.arange(len(counts)), counts)
+    within = np.arange(len(link)) - np.repeat(np.cumsum(counts) - counts, counts)
+    source = by_person[np.repeat(low, counts) + within]
+    counted = (
+        (links.at[link] >= sources.from_at[source])
+        & (links.at[link] < sources.until_at[source])
+        & (links.other[link] != links.person[link])
     )
+    link, source = link[counted], source[counted]
     at = links.at[link]
     return links.other[link], at, at, sources.person[source]
 

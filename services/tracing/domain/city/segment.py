@@ -51,6 +51,8 @@ class Segment:
         """The segment with some stays taken away and some added. `LookupError` when it is strict
         and never had one of those that go: then it is not what it should be."""
         base, delta = self.base, self.delta
+        # A stay of no length never counts: it may be here or not.
+        gone = gone.where(gone.left > gone.arrived)
         if len(gone):
             delta, found = delta.without(gone)
             if not found.all():
