@@ -46,6 +46,7 @@ WAIT_SECONDS = 1.0
 LOOK_SECONDS = 1.0
 COMMIT_SECONDS = 0.1
 LAST_COMMIT_SECONDS = 2.0
+RETRY_SECONDS = 1.0
 RATIO_WINDOW = 1000
 
 
@@ -166,8 +167,7 @@ class ConsumerLoop:
         self._applied |= _nexts(records)
 
     async def _commit(self, consumer: Consumer) -> None:
-        """Tell the log how far we are. What it does not hear now it hears with a later batch, or
-        the records come again."""
+        """Tell the log how far we are, or try again a moment later."""
         if not self._applied:
             return
         async with consumer.lock:
@@ -177,6 +177,9 @@ class ConsumerLoop:
                 await consumer.commit(applied)
             except BusUnavailable as error:
                 LOG.warning("offset_not_committed", group=self.name, error=str(error))
+                # Nothing further may ever come on these partitions: it is said again.
+                self._applied = applied | self._applied
+                self._commit_at = time.monotonic() + RETRY_SECONDS
 
     async def _apply(self, records: Sequence[Delivered]) -> None:
         """One transaction for all; on a record that can never be processed, bisect down to it."""

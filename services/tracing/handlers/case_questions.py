@@ -130,7 +130,7 @@ async def rule_set(session: ReadSession, name: str | None, case: Row[Any]) -> Po
     found = await windows_named(session, wanted) if wanted else None
     if found is None:
         raise RuleSetNotFound(
-            f"no rule set {wanted}" if name else "the case was judged by no rule set",
+            "no such rule set" if name else "the case was judged by no rule set",
             "name one as id@version; GET /tracing/rule-sets lists them",
         )
     return found
@@ -147,7 +147,7 @@ async def rule_set_at(
     )
     if found is None:
         raise RuleSetNotFound(
-            f"no rule set {name}" if name else f"no rule set in force for {disease}",
+            "no such rule set" if name else "no rule set is in force for this disease then",
             "name one as id@version; GET /tracing/rule-sets lists them",
         )
     return found

@@ -41,13 +41,20 @@ STAYS = {
     ),
 }
 ENCOUNTERS = text("""
-    SELECT encounter.id, encounter.version, wanted.* FROM (
+    SELECT met.id, met.version, wanted.* FROM (
         SELECT DISTINCT * FROM unnest(
             CAST(:person_ids AS uuid[]), CAST(:other_ids AS uuid[]), CAST(:ats AS timestamptz[])
         ) AS pair (person_id, other_id, at)
-    ) AS wanted JOIN tracing.encounter ON encounter.standing AND encounter.started_at = wanted.at
-        AND (encounter.person_id, encounter.other_person_id)
-            IN ((wanted.person_id, wanted.other_id), (wanted.other_id, wanted.person_id))
+    ) AS wanted CROSS JOIN LATERAL (
+        SELECT id, version FROM tracing.encounter
+        WHERE standing AND person_id = wanted.person_id AND started_at = wanted.at
+            AND other_person_id = wanted.other_id
+        UNION ALL
+        SELECT id, version FROM tracing.encounter
+        WHERE standing AND person_id = wanted.other_id AND started_at = wanted.at
+            AND other_person_id = wanted.person_id
+        OFFSET 0
+    ) AS met
 """)
 LINKS = text("""
     SELECT link.id, link.version, wanted.* FROM (
