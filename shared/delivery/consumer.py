@@ -1,8 +1,8 @@
 """The event door's loop: poll, apply in one transaction, commit the database, then the offset.
 
-Offsets follow a tenth of a second later at most, for several batches at once: on Kafka a commit
-costs as much as a batch, and the next batch need not wait for it. A crash brings that tenth again,
-which handlers absorb as they absorb any repeat.
+Offsets follow a tenth of a second later, for several batches at once: on Kafka a commit costs
+as much as a batch, and the next batch need not wait for it. A crash brings that moment again, which
+handlers absorb as they absorb any repeat.
 
 Only `InvalidMessage` puts a record aside; any other error rolls back, waits and reads again.
 """

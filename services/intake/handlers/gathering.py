@@ -1,8 +1,9 @@
 """Small deliveries that come at once share a transaction and its way to the disk.
 
-A lone delivery waits for nothing. In a crowd, turns are some milliseconds apart, and whoever comes
-between two of them goes with the next: single reports then cost little more than rows of a batch,
-here and in everything downstream, which is woken once a turn.
+A lone delivery waits for nothing, nor does a sender who sends one after the other's answer. In a
+crowd, turns are some milliseconds apart, and whoever comes between two of them goes with the next:
+single reports then cost little more than rows of a batch, here and in everything downstream, which
+is woken once a turn.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from shared.database.absence import is_away, is_contended
 COMMITS_IN_FLIGHT = 2
 # So many set off at once, however short ago the last turn was. A larger delivery goes alone.
 ROWS_MOST = 500
-TURN_SECONDS = 0.03
+TURN_SECONDS = 0.04
 
 
 class _Waiting:
@@ -64,6 +65,8 @@ class Gathering:
         self._alone: set[asyncio.Task[None]] = set()
         self._bodies: set[tuple[UUID, bytes]] = set()
         self._turn_at = 0.0
+        # Whether the last turn had several.
+        self._crowded = False
         self._alarm: asyncio.TimerHandle | None = None
 
     async def take(self, delivery: Delivery) -> bytes:
@@ -85,7 +88,8 @@ class Gathering:
 
     def _is_time(self) -> bool:
         loop = asyncio.get_running_loop()
-        if self._rows < ROWS_MOST and loop.time() < self._turn_at:
+        others = self._crowded or self._under_way
+        if others and self._rows < ROWS_MOST and loop.time() < self._turn_at:
             if self._alarm is None:
                 self._alarm = loop.call_at(self._turn_at, self._ring)
             return False
@@ -113,6 +117,7 @@ class Gathering:
             self._bodies.add(following.body)
             taken.append(self._queue.popleft())
         self._rows -= rows
+        self._crowded = len(taken) > 1
         return taken
 
     async def _take(self, together: Sequence[_Waiting]) -> None:

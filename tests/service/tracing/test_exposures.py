@@ -36,7 +36,7 @@ async def decided(desk: Desk, case: str) -> dict[Any, Any]:
 
 
 @settings(
-    max_examples=40,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
