@@ -106,16 +106,19 @@ class Gathering:
 
     def _next(self) -> list[_Waiting]:
         """As many as go together. The same body twice does not, nor while it is under way: the
-        second is the first's repeat and has to find its receipt."""
+        second is the first's repeat and has to find its receipt. Who stands behind it passes."""
         taken: list[_Waiting] = []
+        twins: list[_Waiting] = []
         rows = 0
-        while self._queue:
-            following = self._queue[0]
-            if following.body in self._bodies or (taken and rows + following.rows > ROWS_MOST):
-                break
+        while self._queue and not (taken and rows + self._queue[0].rows > ROWS_MOST):
+            following = self._queue.popleft()
+            if following.body in self._bodies:
+                twins.append(following)
+                continue
             rows += following.rows
             self._bodies.add(following.body)
-            taken.append(self._queue.popleft())
+            taken.append(following)
+        self._queue.extendleft(reversed(twins))
         self._rows -= rows
         self._crowded = len(taken) > 1
         return taken

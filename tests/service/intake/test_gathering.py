@@ -173,6 +173,8 @@ async def test_who_waits_for_somebody_elses_import_waits_alone(intake: Intake) -
     await resolve_persons(work, intake.vault, [reference])
     opening = asyncio.create_task(door.take(delivery(source, "opens the turn")))
     held = asyncio.create_task(door.take(delivery(source, "held", person=person)))
+    # Its sender has lost patience and sends it again.
+    again = asyncio.create_task(door.take(delivery(source, "held", person=person)))
     free = asyncio.create_task(door.take(delivery(source, "free")))
     async with asyncio.timeout(20):
         await asyncio.gather(opening, free)
@@ -184,4 +186,5 @@ async def test_who_waits_for_somebody_elses_import_waits_alone(intake: Intake) -
     await importing.__aexit__(None, None, None)
     async with asyncio.timeout(20):
         assert json.loads(await held)["stored"] == 1
+        assert await again == await held
     assert await intake.count("person") == 1
