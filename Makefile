@@ -49,7 +49,7 @@ check: $(STAMP) ## format, lint, types, import contracts, tidy and unit tests (w
 	$(PYTHON) -m pytest tests/tidy tests/unit -q -n $(WORKERS) --durations=0 --durations-min=5
 
 test: $(STAMP) ## the whole suite; REQUIRE_ALL=1 turns every skip into a failure
-	$(PYTHON) -m pytest tests -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(PYTHON) -m pytest tests -n $(WORKERS) --dist loadfile $(ARGS)
 
 demo: $(STAMP) ## watch a warning being born; ONCE=1 plays it to its end and checks the balance
 	$(PYTHON) -m services demo $(if $(ONCE),--once)
