@@ -6,7 +6,7 @@ given later stand in a dictionary beside it. A number once given stays.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -107,14 +107,8 @@ class Numbers:
                 numbers[place] = self._later.get(key, -1)
         return numbers
 
-    def find_ids(self, ids: Sequence[UUID]) -> Array:
-        return self.find(ids_of(ids))
-
     def id_of(self, number: int) -> UUID:
         return UUID(int=(int(self._high[number]) << 64) | int(self._low[number]))
-
-    def all_ids(self, numbers: Iterable[int]) -> list[UUID]:
-        return [self.id_of(number) for number in numbers]
 
     def _reserve(self, need: int) -> None:
         """Arrays are replaced by longer ones, never moved under who reads the old ones."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
-from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,9 +142,6 @@ class Found:
 
     def __len__(self) -> int:
         return len(self.person)
-
-    def ids(self) -> list[UUID]:
-        return self.city.ids.persons.all_ids(self.person)
 
     def in_order(self, offset: int, size: int) -> Array:
         """Rows of a page in order of first exposure, then id. Only the page is sorted."""
