@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from services.alerts.handlers.copies import hear_areas, hear_cases, hear_places, hear_rules
+from services.alerts.handlers.copies import (
+    hear_areas,
+    hear_cases,
+    hear_persons,
+    hear_places,
+    hear_rules,
+)
 from services.alerts.handlers.facts import (
     store_breaches,
     store_reports,
@@ -11,6 +17,7 @@ from services.alerts.handlers.facts import (
 )
 from shared.events.intake import (
     AreaChanged,
+    PersonChanged,
     PlaceChanged,
     ReportRecorded,
     ResultReported,
@@ -36,6 +43,7 @@ consumers = (
         {
             AreaChanged: hear_areas,
             PlaceChanged: hear_places,
+            PersonChanged: hear_persons,
             CaseChanged: hear_cases,
             PolicyChanged: hear_rules,
         },

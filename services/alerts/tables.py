@@ -53,6 +53,7 @@ signal = Table(
     Index(None, "record_id"),
     Index("ix_signal_case_id", "case_id", postgresql_where=text("case_id IS NOT NULL")),
     Index("ix_signal_place_id", "place_id", postgresql_where=text("place_id IS NOT NULL")),
+    Index("ix_signal_person_id", "person_id", postgresql_where=text("person_id IS NOT NULL")),
     # The column is named in the condition, so that no plan takes the one for the other.
     Index(
         "ix_signal_area_time",
@@ -132,6 +133,14 @@ place = Table(
     Column("version", Integer, nullable=False),
     Column("kind", Text, nullable=False),
     Column("area_id", Text),
+)
+
+person = Table(
+    "person",
+    metadata,
+    Column("person_id", Uuid, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("residence_area_id", Text),
 )
 
 case = Table(

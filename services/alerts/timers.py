@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from services.alerts.handlers.copies import judge_areas, judge_cases, judge_places, judge_rules
+from services.alerts.handlers.copies import (
+    judge_areas,
+    judge_cases,
+    judge_persons,
+    judge_places,
+    judge_rules,
+)
 from services.alerts.handlers.signals import judge_records
 from shared.service import Evaluator
 
@@ -12,6 +18,7 @@ evaluators = {
     "record": Evaluator(judge_records, batch_max=200, exclusive=False),
     "case": Evaluator(judge_cases, batch_max=500, exclusive=False),
     "place": Evaluator(judge_places, batch_max=500, exclusive=False),
+    "person": Evaluator(judge_persons, batch_max=500, exclusive=False),
     "area": Evaluator(judge_areas, batch_max=500, exclusive=False),
     "rule": Evaluator(judge_rules, batch_max=10, exclusive=False),
 }

@@ -193,11 +193,13 @@ async def test_twice_it_ends_the_same(
 async def test_late_it_ends_the_same(
     in_order: Walked, start_outpost: MakeOutpost, outside_data: Path
 ) -> None:
-    """The last comes first, and who and where it was is told at the very end."""
+    """The last comes first; who spoke is told then, and who and where it was at the very end."""
     outpost = await start_outpost(at=NOW)
     await play(outpost, first_steps())
     await play(outpost, list(reversed(facts(outside_data))), settle_every=1)
-    await play(outpost, list(reversed(later_registrations())), settle_every=5)
+    registrations = reversed(later_registrations())
+    speakers_first = sorted(registrations, key=lambda step: "Source" not in step.name)
+    await play(outpost, speakers_first, settle_every=5)
     assert_same(in_order, await read_both_ends(outpost))
 
 

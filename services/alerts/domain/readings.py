@@ -16,6 +16,9 @@ CHECKPOINT_FEVER = "checkpoint_fever"
 POSITIVE_RESULT = "positive_result"
 BREACH = "breach"
 
+# Where they count is where the person lives, as it is with the case they make.
+OF_THE_PERSON = frozenset({"result"})
+
 
 @dataclass(frozen=True, slots=True)
 class Where:
@@ -158,6 +161,8 @@ class KeptSignal:
     place_area_id: str | None
     residence_area_id: str | None
     known_place_area_id: str | None
+    known_residence_area_id: str | None
+    of_the_person: bool
     case_fallen: bool
 
 
@@ -176,10 +181,12 @@ def standing_of(signal: KeptSignal, newest_version: int) -> Standing:
 
     `newest_version` is the highest among all signals of the record: a report whose kind was
     corrected lights another point, and puts this one out. The place as registered now knows its
-    area better than the fact did then.
+    area better than the fact did then. A residence that the fact told stays, for people move; one
+    that was not known then is the one registered later.
     """
+    registered = signal.known_residence_area_id if signal.of_the_person else None
     return Standing(
         signal.lit and signal.fact_version == newest_version and not signal.case_fallen,
-        signal.known_place_area_id or signal.place_area_id,
-        signal.residence_area_id,
+        registered or signal.known_place_area_id or signal.place_area_id,
+        signal.residence_area_id or signal.known_residence_area_id,
     )

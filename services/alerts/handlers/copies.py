@@ -1,5 +1,5 @@
-"""What arrives late or changes around the signals: places, areas, cases, rules. Each has its
-signals judged again."""
+"""What arrives late or changes around the signals: places, persons, areas, cases, rules. Each has
+its signals judged again."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from uuid import UUID
 from services.alerts.handlers.alerts import Touched, judge_pairs
 from services.alerts.repository.alerts import Pair, live_pairs
 from services.alerts.repository.areas import lines_of
-from services.alerts.repository.copies import store_cases, store_places
+from services.alerts.repository.copies import store_cases, store_persons, store_places
 from services.alerts.repository.rules import RULE, active_rules
 from services.alerts.repository.signals import (
     in_areas,
     of_cases,
     of_kinds,
+    of_persons,
     of_places,
     record_ids_where,
 )
 from services.alerts.tables import alert, standard
 from shared.areas import store_areas
 from shared.database.work import Work
-from shared.events.intake import AreaChanged, PlaceChanged
+from shared.events.intake import AreaChanged, PersonChanged, PlaceChanged
 from shared.events.policy import PolicyChanged
 from shared.events.tracing import CaseChanged
 
@@ -29,6 +30,13 @@ from shared.events.tracing import CaseChanged
 async def hear_places(work: Work, events: Sequence[PlaceChanged]) -> None:
     await store_places(work, events)
     work.due("place", {str(event.record_id) for event in events})
+
+
+async def hear_persons(work: Work, events: Sequence[PersonChanged]) -> None:
+    """Who is still unknown has no residence yet, and nothing to judge again."""
+    await store_persons(work, events)
+    settled = [event for event in events if event.residence_area_id is not None]
+    work.due("person", {str(event.record_id) for event in settled})
 
 
 async def hear_cases(work: Work, events: Sequence[CaseChanged]) -> None:
@@ -52,6 +60,10 @@ async def hear_rules(work: Work, events: Sequence[PolicyChanged]) -> None:
 
 async def judge_places(work: Work, keys: Sequence[str]) -> None:
     await _again(work, await record_ids_where(work, of_places([UUID(key) for key in keys])))
+
+
+async def judge_persons(work: Work, keys: Sequence[str]) -> None:
+    await _again(work, await record_ids_where(work, of_persons([UUID(key) for key in keys])))
 
 
 async def judge_cases(work: Work, keys: Sequence[str]) -> None:

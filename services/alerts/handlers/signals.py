@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.engine import Row
 
-from services.alerts.domain.readings import KeptSignal, Standing, standing_of
+from services.alerts.domain.readings import OF_THE_PERSON, KeptSignal, Standing, standing_of
 from services.alerts.handlers.alerts import Touched, judge_pairs
 from services.alerts.repository.alerts import Pair
 from services.alerts.repository.areas import lines_of
@@ -80,6 +80,8 @@ def _standing(row: Row[Any], newest_version: int) -> Standing:
         row.place_area_id,
         row.residence_area_id,
         row.known_place_area_id,
+        row.known_residence_area_id,
+        of_the_person=row.record_kind in OF_THE_PERSON,
         case_fallen=bool(row.case_fallen),
     )
     return standing_of(kept, newest_version)

@@ -1,4 +1,4 @@
-"""This service's copies of places and cases."""
+"""This service's copies of places, persons and cases."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import insert
 
-from services.alerts.tables import case, place
+from services.alerts.tables import case, person, place
 from shared.database.work import Work
 from shared.events.base import Event
-from shared.events.intake import PlaceChanged
+from shared.events.intake import PersonChanged, PlaceChanged
 from shared.events.tracing import CaseChanged
 
 Known = TypeVar("Known", bound=Event)
@@ -29,6 +29,19 @@ async def store_places(work: Work, events: Sequence[PlaceChanged]) -> None:
         for event in _newest(events)
     ]
     await _store(work, place, rows)
+
+
+async def store_persons(work: Work, events: Sequence[PersonChanged]) -> None:
+    """Keep where each person lives, as last registered."""
+    rows = [
+        {
+            "person_id": event.record_id,
+            "version": event.record_version,
+            "residence_area_id": event.residence_area_id,
+        }
+        for event in _newest(events)
+    ]
+    await _store(work, person, rows)
 
 
 async def store_cases(work: Work, events: Sequence[CaseChanged]) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Row
 
 from services.alerts.domain.readings import Reading, Standing
 from services.alerts.domain.signals import Signal
-from services.alerts.tables import case, place, signal, standard
+from services.alerts.tables import case, person, place, signal, standard
 from shared.access import Viewer
 from shared.areas import visible
 from shared.database.work import Work
@@ -82,12 +82,14 @@ async def lock_signals_of(work: Work, record_ids: Sequence[UUID]) -> Sequence[Ro
             select(
                 signal,
                 place.c.area_id.label("known_place_area_id"),
+                person.c.residence_area_id.label("known_residence_area_id"),
                 (signal.c.record_id == any_(case.c.set_aside)).label("case_fallen"),
                 case.c.standing.label("case_standing"),
                 case.c.event_id.label("case_event_id"),
                 case.c.reason.label("case_reason"),
             )
             .outerjoin(place, place.c.place_id == signal.c.place_id)
+            .outerjoin(person, person.c.person_id == signal.c.person_id)
             .outerjoin(case, case.c.case_id == signal.c.case_id)
             .where(signal.c.record_id.in_(record_ids))
             .order_by(signal.c.id)
@@ -217,6 +219,10 @@ def of_cases(case_ids: Sequence[UUID]) -> ColumnElement[bool]:
 
 def of_places(place_ids: Sequence[UUID]) -> ColumnElement[bool]:
     return signal.c.place_id.in_(place_ids)
+
+
+def of_persons(person_ids: Sequence[UUID]) -> ColumnElement[bool]:
+    return signal.c.person_id.in_(person_ids)
 
 
 def in_areas(area_ids: Sequence[str]) -> ColumnElement[bool]:

@@ -17,7 +17,7 @@ from shared.access import Viewer
 from shared.database.work import Actor, Database
 from shared.events.alerts import SignalChanged
 from shared.events.base import Event
-from shared.events.intake import PlaceChanged
+from shared.events.intake import PersonChanged, PlaceChanged
 from shared.policy import PolicyFile, store_policy
 from tests.service.alerts.town import (
     COUNTY,
@@ -91,6 +91,17 @@ async def test_two_evaluation_loops_at_once_give_exactly_one_alert(town: Town) -
     assert (await town.the_alert()).points == 3
 
 
+def resident(code: str, area_id: str | None, *, version: int = 1) -> PersonChanged:
+    return PersonChanged(
+        record_id=id_of("person", code),
+        record_version=version,
+        occurred_at=START,
+        recorded_at=START,
+        person_id=id_of("person", code),
+        residence_area_id=area_id,
+    )
+
+
 def everything() -> list[Event]:
     """Alerts of every rule, with corrections, withdrawals and a discarded case among the facts."""
     return [
@@ -116,6 +127,8 @@ def everything() -> list[Event]:
         scan("well", fever=False),
         result("p"),
         result("q", hour=3),
+        resident("q", None),
+        resident("q", NEIGHBOUR, version=2),
         case("p", standing=True, version=1),
         case("p", standing=False, version=2),
         breach("r"),
@@ -247,6 +260,19 @@ async def test_a_discarded_case_puts_out_its_result_whichever_comes_first(town: 
     await town.hear(result("q"))
     await town.settle()
     assert (await town.the_alert()).state == "withdrawn"
+
+
+@pytest.mark.parametrize("registered_first", [False, True])
+async def test_a_result_of_a_person_registered_later_is_moved_to_where_they_live(
+    town: Town, registered_first: bool
+) -> None:
+    await town.hear(*areas())
+    steps = [result("p"), resident("p", NEIGHBOUR)]
+    for step in reversed(steps) if registered_first else steps:
+        await town.hear(step)
+        await town.settle()
+    standing = [one for one in await town.alerts() if one.state == "open"]
+    assert [one.area_id for one in standing] == [NEIGHBOUR]
 
 
 async def test_a_corrected_scan_that_lost_its_fever_puts_its_signal_out(town: Town) -> None:

@@ -137,6 +137,8 @@ def kept(**changes: Any) -> KeptSignal:
         "place_area_id": "cn:1",
         "residence_area_id": None,
         "known_place_area_id": None,
+        "known_residence_area_id": None,
+        "of_the_person": False,
         "case_fallen": False,
     }
     return KeptSignal(**(known | changes))
@@ -151,3 +153,18 @@ def test_a_signal_falls_with_its_case_and_with_a_newer_version_of_its_record() -
 def test_the_place_as_registered_now_knows_its_area_best() -> None:
     assert standing_of(kept(), 1).area_id == "cn:1"
     assert standing_of(kept(known_place_area_id="cn:2"), 1).area_id == "cn:2"
+
+
+def test_a_result_counts_where_its_person_lives_even_if_that_is_registered_later() -> None:
+    result = kept(of_the_person=True, known_residence_area_id="cn:3")
+    assert standing_of(result, 1).area_id == "cn:3"
+    assert standing_of(kept(of_the_person=True), 1).area_id == "cn:1"
+    # A report counts at its place all the same.
+    assert standing_of(kept(known_residence_area_id="cn:3"), 1).area_id == "cn:1"
+
+
+def test_a_residence_is_the_one_that_the_fact_told_or_else_the_one_registered_later() -> None:
+    later = kept(known_residence_area_id="cn:3")
+    assert standing_of(later, 1).residence_area_id == "cn:3"
+    moved = kept(residence_area_id="cn:2", known_residence_area_id="cn:3")
+    assert standing_of(moved, 1).residence_area_id == "cn:2"
