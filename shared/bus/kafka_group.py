@@ -77,6 +77,8 @@ class KafkaConsumer:
         self._member = member
         self._seat = Seat(self.lock)
         self._consumer: Any = None
+        # The one that got no answer to a commit.
+        self._unanswered: Any = None
         self._heard_at = monotonic()
         self._closed = False
 
@@ -106,6 +108,9 @@ class KafkaConsumer:
         return consumer
 
     async def poll(self, *, max_records: int, wait_seconds: float) -> list[Delivered]:
+        if self._consumer is not None and self._consumer is self._unanswered:
+            logger.error("group %s: a commit got no answer; joining again", self._group)
+            await self._discard(self._consumer)
         if self._consumer is None:
             if self._closed:
                 raise BusUnavailable("this consumer is closed")
@@ -201,12 +206,19 @@ class KafkaConsumer:
         }
         if consumer is None or not held:
             return not positions
-        async with answering(self._options.answer_seconds, "commit positions"):
-            try:
-                await consumer.commit(held)
-            except (CommitFailedError, IllegalStateError) as error:
-                logger.info("group %s moved on: %s", self._group, type(error).__name__)
-                return False
+        try:
+            async with answering(self._options.answer_seconds, "commit positions"):
+                try:
+                    await consumer.commit(held)
+                except (CommitFailedError, IllegalStateError) as error:
+                    logger.info("group %s moved on: %s", self._group, type(error).__name__)
+                    return False
+        except BusUnavailable:
+            # In an outage aiokafka's task for metadata may end without a word; whoever looks for
+            # the coordinator then waits for ever, after the broker's return too. Our caller holds
+            # the lock, so it is the next poll that builds the consumer anew.
+            self._unanswered = consumer
+            raise
         return len(held) == len(positions)
 
     def rewind(self, positions: Mapping[Partition, int]) -> None:

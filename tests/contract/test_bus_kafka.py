@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from deploy.kafka.broker import Broker
 from shared.bus.kafka import KafkaBus, KafkaOptions
-from shared.bus.port import BusUnavailable, Delivered
+from shared.bus.port import BusUnavailable, Delivered, Partition
 from tests.contract.bus_harness import (
     kafka_bus,
     new_group,
@@ -76,6 +77,50 @@ async def test_a_broker_killed_under_publisher_and_consumer_loses_nothing(
         numbers = values(each for each in seen if each.partition == partition)
         assert list(dict.fromkeys(numbers)) == list(range(partition, count, 4))
     await bus.stop()
+
+
+async def test_a_consumer_that_an_outage_left_mute_is_followed_by_a_new_one(
+    own_broker: Broker,
+) -> None:
+    """aiokafka's task for metadata may end without a word while the broker is away; whoever looks
+    for the coordinator then waits for ever, commits included."""
+    bus = impatient_bus(own_broker.bootstrap_servers)
+    await bus.start()
+    topic, group = new_topic(), new_group()
+    await bus.ensure_topics([topic])
+    await (await bus.publisher("test")).publish(numbered(topic.name, range(8)))
+    consumer = await bus.consumer(group, [topic.name], member="test-0")
+    seen: list[Delivered] = []
+
+    async def read() -> None:
+        with suppress(BusUnavailable):
+            seen.extend(await consumer.poll(max_records=10, wait_seconds=0.2))
+
+    async def all_in() -> bool:
+        await read()
+        return len(seen) == 8
+
+    async def told() -> bool:
+        await read()
+        try:
+            await consumer.commit(_after(seen))
+            return await bus.group_lag(group, [topic.name]) == 0
+        except BusUnavailable:
+            return False
+
+    await eventually(all_in)
+    consumer._consumer._client._sync_task.cancel()
+    await asyncio.to_thread(own_broker.kill)
+    with pytest.raises(BusUnavailable):
+        await consumer.commit(_after(seen))
+    await asyncio.to_thread(own_broker.restart)
+    await eventually(told, within_seconds=60.0)
+    assert sorted(values(seen)) == sorted([*range(8), *range(8)]), "read again by the new member"
+    await bus.stop()
+
+
+def _after(seen: list[Delivered]) -> dict[Partition, int]:
+    return {Partition(one.topic, one.partition): one.offset + 1 for one in seen}
 
 
 async def test_an_absent_broker_is_bus_unavailable_at_start() -> None:
