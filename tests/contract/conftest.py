@@ -47,7 +47,7 @@ def kafka_brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield given
         return
     _skip_without_kafka()
-    broker = Broker(tmp_path_factory.mktemp("kafka"), session_timeout_ms=2000)
+    broker = Broker(tmp_path_factory.mktemp("kafka"), session_timeout_ms=2000, short_lived=True)
     broker.start()
     yield broker.bootstrap_servers
     broker.stop()
@@ -57,7 +57,7 @@ def kafka_brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def own_broker(tmp_path: Path) -> Iterator[Broker]:
     """A broker that the test may kill."""
     _skip_without_kafka()
-    broker = Broker(tmp_path / "kafka", session_timeout_ms=2000)
+    broker = Broker(tmp_path / "kafka", session_timeout_ms=2000, short_lived=True)
     broker.start()
     yield broker
     broker.stop()

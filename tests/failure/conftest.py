@@ -18,13 +18,13 @@ from sqlalchemy import URL
 from deploy.kafka.broker import Broker, missing_tools
 from services.__main__ import SERVICES
 from shared.settings import Settings
-from tests.conftest import skip_or_fail
+from tests.conftest import drop_database, skip_or_fail
 from tests.failure.ground import Ground, issue_keys, open_ground
 from tests.failure.house import Fault, House, keeping_bytecode
 from tests.failure.judgement import judge, read_everything
 from tests.failure.ledger import Sender
 from tests.failure.walk import make_walk
-from tests.journey.database import copy_template, drop_database, make_template
+from tests.journey.database import copy_template, make_template
 from tests.journey.end_state import EndState
 from tests.journey.harness import journey_settings
 
@@ -141,7 +141,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
     problem = missing_tools()
     if problem:
         skip_or_fail(problem)
-    kafka = Broker(tmp_path / "kafka", session_timeout_ms=2000)
+    kafka = Broker(tmp_path / "kafka", session_timeout_ms=2000, short_lived=True)
     kafka.start()
     yield kafka
     kafka.stop()

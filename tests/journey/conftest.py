@@ -14,8 +14,8 @@ from sqlalchemy import URL
 
 from deploy.kafka.broker import Broker, missing_tools
 from services.__main__ import SERVICES
-from tests.conftest import skip_or_fail
-from tests.journey.database import copy_template, drop_database, make_template
+from tests.conftest import drop_database, skip_or_fail
+from tests.journey.database import copy_template, make_template
 from tests.journey.harness import Outpost, embedded_outpost, journey_settings, kafka_outpost
 
 # After the last of the outside data (2020-04-22).
@@ -89,7 +89,7 @@ def broker(tmp_path: Path) -> Iterator[str]:
     problem = missing_tools()
     if problem:
         skip_or_fail(problem)
-    kafka = Broker(tmp_path / "kafka", session_timeout_ms=2000)
+    kafka = Broker(tmp_path / "kafka", session_timeout_ms=2000, short_lived=True)
     kafka.start()
     yield kafka.bootstrap_servers
     kafka.stop()

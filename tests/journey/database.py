@@ -16,7 +16,7 @@ from shared.database.migrate import migrate
 from shared.ground import migration_targets
 from shared.service import Service
 from shared.settings import Settings
-from tests.conftest import SECRET
+from tests.conftest import SECRET, copy_database
 
 TEMPLATE = "journey_template"
 
@@ -28,8 +28,7 @@ async def make_template(server: URL, services: Sequence[Service], settings: Sett
     """
     if await _exists(server, TEMPLATE):
         return
-    await execute(server, f"CREATE DATABASE \"{TEMPLATE}\" TEMPLATE template0 ENCODING 'UTF8'")
-    url = server.set(database=TEMPLATE)
+    url = await copy_database(server, TEMPLATE, "template0")
     names = [service.name for service in services]
     await bootstrap(url, names, secret=SECRET, embedded_log=True)
     targets = migration_targets(services, settings)
@@ -43,23 +42,7 @@ async def make_template(server: URL, services: Sequence[Service], settings: Sett
 
 
 async def copy_template(server: URL, name: str) -> URL:
-    """A new database with everything that the template has; the connect privilege is public."""
-    await execute(server, f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}"')
-    return server.set(database=name)
-
-
-async def drop_database(server: URL, name: str) -> None:
-    await execute(server, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-
-
-async def execute(url: URL, statement: str) -> None:
-    """One statement outside of any transaction."""
-    engine = create_async_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    try:
-        async with engine.connect() as connection:
-            await connection.execute(text(statement))
-    finally:
-        await engine.dispose()
+    return await copy_database(server, name, TEMPLATE)
 
 
 async def _create_all(url: URL, services: Sequence[Service]) -> None:

@@ -19,8 +19,9 @@ from services.__main__ import SERVICES
 from shared.credentials import ROLES_FILE, Grant, issue_key
 from shared.front import Front
 from shared.runtime import Runtime
+from tests.conftest import drop_database
 from tests.journey.conftest import NOW
-from tests.journey.database import copy_template, drop_database
+from tests.journey.database import copy_template
 from tests.journey.harness import journey_settings
 
 PROBES = {"/livez", "/readyz"}

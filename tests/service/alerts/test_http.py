@@ -27,7 +27,7 @@ from shared.events.base import Event
 from shared.log import configure_log
 from shared.runtime import Runtime
 from shared.settings import Settings
-from tests.conftest import SECRET
+from tests.conftest import SECRET, MakeDatabase
 from tests.eventually import eventually
 from tests.service.alerts.town import COUNTY, NEIGHBOUR, areas, three_reports
 from tests.unit.alerts.samples import START
@@ -63,13 +63,19 @@ class Running:
         return (await self.alerts())[0]
 
 
-@pytest_asyncio.fixture
-async def running(fresh_database: URL) -> AsyncIterator[Running]:
-    await bootstrap(fresh_database, ["alerts"], secret=SECRET, embedded_log=True)
-    engine = create_async_engine(fresh_database)
+async def _prepare(url: URL) -> None:
+    await bootstrap(url, ["alerts"], secret=SECRET, embedded_log=True)
+    engine = create_async_engine(url)
     async with engine.begin() as connection:
         for metadata in (service.metadata, shared.bus.tables.metadata, shared.access.metadata):
             await connection.run_sync(metadata.create_all)
+    await engine.dispose()
+
+
+@pytest_asyncio.fixture
+async def running(make_database: MakeDatabase) -> AsyncIterator[Running]:
+    database = await make_database(_prepare)
+    engine = create_async_engine(database)
     keys = [
         await issue_key(engine, name, Grant(EVERY_SCOPE, (area_id,), None, None))
         for name, area_id in (("everywhere", "*"), ("neighbour", NEIGHBOUR))
@@ -78,7 +84,7 @@ async def running(fresh_database: URL) -> AsyncIterator[Running]:
     configure_log(level="critical", style="json")
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(
-            database_url=SecretStr(fresh_database.render_as_string(hide_password=False)),
+            database_url=SecretStr(database.render_as_string(hide_password=False)),
             database_secret=SecretStr(SECRET),
             session_secret=SecretStr(SECRET),
             vault_key=SecretStr("A" * 43 + "="),

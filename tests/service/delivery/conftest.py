@@ -19,7 +19,7 @@ from shared.database.bootstrap import bootstrap
 from shared.log import configure_log
 from shared.runtime import Runtime
 from shared.settings import Settings
-from tests.conftest import SECRET
+from tests.conftest import SECRET, MakeDatabase
 from tests.service.delivery import toy
 
 NOW = datetime(2020, 2, 15, 12, tzinfo=UTC)
@@ -39,16 +39,19 @@ def settings_for(url: URL) -> Settings:
     )
 
 
-@pytest_asyncio.fixture
-async def toy_database(fresh_database: URL) -> URL:
-    """The toy's tables, made from its metadata."""
-    await bootstrap(fresh_database, ["toy"], secret=SECRET, embedded_log=True)
-    engine = create_async_engine(fresh_database)
+async def _prepare(url: URL) -> None:
+    await bootstrap(url, ["toy"], secret=SECRET, embedded_log=True)
+    engine = create_async_engine(url)
     async with engine.begin() as connection:
         for metadata in (toy.metadata, shared.bus.tables.metadata, shared.access.metadata):
             await connection.run_sync(metadata.create_all)
     await engine.dispose()
-    return fresh_database
+
+
+@pytest_asyncio.fixture
+async def toy_database(make_database: MakeDatabase) -> URL:
+    """The toy's tables, made from its metadata."""
+    return await make_database(_prepare)
 
 
 @pytest_asyncio.fixture

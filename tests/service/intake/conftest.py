@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from sqlalchemy import URL
 
 from shared.clock import ManualClock
-from tests.service.intake.window import NOON, Intake
+from tests.conftest import MakeDatabase
+from tests.service.intake.window import NOON, Intake, prepare_intake
 
 
 @pytest_asyncio.fixture
-async def bare_intake(fresh_database: URL) -> AsyncIterator[Intake]:
-    made = Intake(fresh_database, ManualClock(NOON))
-    await made.prepare()
+async def bare_intake(make_database: MakeDatabase) -> AsyncIterator[Intake]:
+    made = Intake(await make_database(prepare_intake), ManualClock(NOON))
     yield made
     await made.close()
 

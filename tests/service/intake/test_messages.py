@@ -16,7 +16,7 @@ from sqlalchemy import text
 from shared.clock import ManualClock
 from shared.events.intake import PersonChanged, ReportRecorded, ResultReported
 from tests.conftest import MakeDatabase
-from tests.service.intake.window import NOON, Intake
+from tests.service.intake.window import NOON, Intake, prepare_intake
 
 BATCH = "COVID-Test_Full_Batch_Headers_One_Message_v2_5_1.hl7"
 PRESUMPTIVE = "AL_PHLIP_251_COVID_CDC_conc-Det.hl7"
@@ -97,8 +97,7 @@ async def test_visits_end_the_same_in_any_order(
 ) -> None:
     ends = []
     for seed in range(4):
-        intake = Intake(await make_database(), ManualClock(NOON))
-        await intake.prepare()
+        intake = Intake(await make_database(prepare_intake), ManualClock(NOON))
         await intake.add_areas()
         zone = {"default_zone": "America/Chicago"}
         intake.sender(await intake.add_source("clinic", "fever_clinic", **zone))

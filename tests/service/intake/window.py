@@ -226,3 +226,10 @@ def scan(external_id: str, **facts: Any) -> dict[str, Any]:
 
 def somebody(value: str = "") -> dict[str, str]:
     return {"scheme": "id", "value": value or str(new_id())}
+
+
+async def prepare_intake(url: URL) -> None:
+    """What every database of these tests begins with."""
+    made = Intake(url, ManualClock(NOON))
+    await made.prepare()
+    await made.close()

@@ -9,13 +9,19 @@ import pytest_asyncio
 from sqlalchemy import URL
 
 from shared.clock import ManualClock
+from tests.conftest import MakeDatabase
 from tests.service.quarantine.ward import Town, Ward, on
 
 
-@pytest_asyncio.fixture
-async def bare_ward(fresh_database: URL) -> AsyncIterator[Ward]:
-    made = Ward(fresh_database, ManualClock(on(11)))
+async def _prepare(url: URL) -> None:
+    made = Ward(url, ManualClock(on(11)))
     await made.prepare()
+    await made.engine.dispose()
+
+
+@pytest_asyncio.fixture
+async def bare_ward(make_database: MakeDatabase) -> AsyncIterator[Ward]:
+    made = Ward(await make_database(_prepare), ManualClock(on(11)))
     yield made
     await made.engine.dispose()
 

@@ -7,12 +7,18 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 from sqlalchemy import URL
 
+from tests.conftest import MakeDatabase
 from tests.service.tracing.desk import Desk
 
 
-@pytest_asyncio.fixture
-async def desk(fresh_database: URL) -> AsyncIterator[Desk]:
-    made = Desk(fresh_database)
+async def _prepare(url: URL) -> None:
+    made = Desk(url)
     await made.prepare()
+    await made.engine.dispose()
+
+
+@pytest_asyncio.fixture
+async def desk(make_database: MakeDatabase) -> AsyncIterator[Desk]:
+    made = Desk(await make_database(_prepare))
     yield made
     await made.engine.dispose()
