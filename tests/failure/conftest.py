@@ -20,7 +20,7 @@ from services.__main__ import SERVICES
 from shared.settings import Settings
 from tests.conftest import drop_database, skip_or_fail
 from tests.failure.ground import Ground, issue_keys, open_ground
-from tests.failure.house import Fault, House, keeping_bytecode
+from tests.failure.house import Fault, House
 from tests.failure.judgement import judge, read_everything
 from tests.failure.ledger import Sender
 from tests.failure.walk import make_walk
@@ -38,7 +38,7 @@ TOLD = (
 
 def environment_of(settings: Settings) -> dict[str, str]:
     """What a process must find in its environment to have these settings."""
-    told = {"OUTPOST_LOG_LEVEL": "warning", "OUTPOST_LOG_FORMAT": "json"} | keeping_bytecode()
+    told = {"OUTPOST_LOG_LEVEL": "warning", "OUTPOST_LOG_FORMAT": "json"}
     for name in TOLD:
         value = getattr(settings, name)
         if value is not None:

@@ -6,9 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import sys
-import tempfile
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,15 +16,14 @@ import httpx
 
 from deploy.kafka.broker import free_port
 from tests.eventually import eventually
+from tests.failure.forge import Forge, Process
 from tests.failure.journal import Entry, read_journal
 from tests.failure.process import BEFORE_ANSWER
 
-ROOT = Path(__file__).parent.parent.parent
 READY_SECONDS = 90.0
 END_SECONDS = 30.0
 LOG_LINES = 40
-# Where no bytecode is to be kept, each of thirty starts would compile everything: 1.5 s of CPU.
-BYTECODE = tempfile.TemporaryDirectory(prefix="outpost-bytecode-")
+FORGE = Forge()
 
 OFFSET_POINT = "between database commit and offset commit"
 SENT_POINT = "between send and delete"
@@ -123,8 +119,7 @@ class House:
         asyncio.get_running_loop().call_later(self.fault.wait_seconds, self._kill, process)
 
     def _kill(self, process: Process) -> None:
-        if process.returncode is None:
-            process.kill()
+        process.kill()
 
     async def kill(self) -> None:
         """SIGKILL, now; the death is nobody's fault and is not followed by another process."""
@@ -165,12 +160,9 @@ class House:
         told = {"FAULT_JOURNAL": str(self._journal_path), "OUTPOST_HTTP_PORT": str(self.port)}
         if self.fault.point not in ("", FROM_OUTSIDE):
             told |= {"FAULT_POINT": self.fault.point, "FAULT_TURN": str(self.fault.turn)}
-        with (self.folder / "processes.log").open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.failure.process",
-                stdin=PIPE, stdout=DEVNULL, stderr=log, cwd=ROOT,
-                env={**os.environ, **self.environment, **told},
-            )  # fmt: skip
+        self.process = await FORGE.start(
+            {**os.environ, **self.environment, **told}, self.folder / "processes.log"
+        )
 
         async def up_or_dead() -> bool:
             return self.is_dead() or await self.is_ready()
@@ -194,13 +186,6 @@ class House:
         if fault.point == SENT_POINT:
             unsent = await self.unsent_of(loop.split(".")[0])
         self.deaths.append(Death(self.process.pid, fault, loop, unsent))
-
-
-def keeping_bytecode() -> dict[str, str]:
-    """Environment of a process that need not compile what another one has compiled."""
-    if not sys.dont_write_bytecode:
-        return {}
-    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": BYTECODE.name}
 
 
 def _shortened(line: str) -> str:

@@ -1,4 +1,4 @@
-"""All services in one process that dies where it is told: `python -m tests.failure.process`.
+"""All services in one process that dies where it is told; `forge.py` makes such processes.
 
 Beside the settings (`OUTPOST_…`) the environment names `FAULT_JOURNAL`, a file that outlives the
 process, and perhaps `FAULT_POINT` and `FAULT_TURN`: at the turn-th time that this point is reached
@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
-import threading
 from collections.abc import MutableMapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -105,18 +103,7 @@ def _journaled_group(service: str, group: ConsumerGroup, journal: Journal) -> Co
     return replace(group, handlers={event: heard(one) for event, one in group.handlers.items()})
 
 
-def die_with_parent() -> None:
-    """No test that was killed leaves a process behind: our stdin is the parent's pipe."""
-
-    def wait() -> None:
-        os.read(sys.stdin.fileno(), 1)
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
 def main() -> None:
-    die_with_parent()
     settings = Settings.load()
     configure_log(level=settings.log_level, style=settings.log_format)
     journal = Journal.open(os.environ["FAULT_JOURNAL"])
@@ -126,7 +113,3 @@ def main() -> None:
     journal.started()
     services = [journaled(service, journal) for service in SERVICES]
     uvloop.run(live(FailingRuntime(services, settings, faults)))
-
-
-if __name__ == "__main__":
-    main()

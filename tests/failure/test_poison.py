@@ -16,7 +16,7 @@ from shared.database.work import administration
 from shared.events.intake import ScanRecorded
 from shared.ids import derived_id
 from tests.failure.conftest import NOW, SetStage, Stage
-from tests.failure.house import ROOT
+from tests.failure.forge import ROOT
 from tests.failure.judgement import read_everything
 from tests.failure.walk import COUNTY, DAY
 from tests.journey.end_state import EndState, differences
