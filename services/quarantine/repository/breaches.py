@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from services.quarantine.domain.breaches import Breach
 from services.quarantine.domain.facts import ScanFact
+from services.quarantine.repository.among import among
 from services.quarantine.tables import breach, order, scan_copy, standard
 from shared.access import Viewer
 from shared.areas import visible
@@ -50,12 +51,12 @@ async def load_scans(reader: Reader, person_ids: Sequence[UUID]) -> dict[UUID, l
             & (scan.occurred_at >= order.c.from_at)
             & (scan.occurred_at < order.c.until_at),
         )
-        .where(order.c.person_id.in_(person_ids), order.c.status != "withdrawn")
+        .where(among(order.c.person_id, person_ids), order.c.status != "withdrawn")
     )
     behind = (
         select(breach.c.person_id.label("judged_id"), scan_copy)
         .join(scan_copy, scan.id == breach.c.scan_id)
-        .where(breach.c.person_id.in_(person_ids))
+        .where(among(breach.c.person_id, person_ids))
     )
     found: dict[UUID, dict[UUID, ScanFact]] = {}
     for statement in (in_period, behind):
@@ -68,7 +69,7 @@ async def load_scans(reader: Reader, person_ids: Sequence[UUID]) -> dict[UUID, l
 
 async def load_breaches(reader: Reader, person_ids: Sequence[UUID]) -> dict[UUID, Breach]:
     """All breaches of these persons, standing or not, by id."""
-    rows = await reader.execute(select(breach).where(breach.c.person_id.in_(person_ids)))
+    rows = await reader.execute(select(breach).where(among(breach.c.person_id, person_ids)))
     return {row.id: breach_of(row) for row in rows}
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Row, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from services.quarantine.domain.checks import Check, CheckIn
+from services.quarantine.repository.among import among
 from services.quarantine.tables import check, check_in, order, standard
 from shared.access import Viewer
 from shared.areas import visible
@@ -20,7 +21,7 @@ from shared.policy import Reader
 async def load_checks(reader: Reader, order_ids: Sequence[UUID]) -> dict[UUID, list[Check]]:
     """All check-ins of these orders, by order."""
     found: dict[UUID, list[Check]] = {order_id: [] for order_id in order_ids}
-    for row in await reader.execute(select(check).where(check.c.order_id.in_(order_ids))):
+    for row in await reader.execute(select(check).where(among(check.c.order_id, order_ids))):
         found[row.order_id].append(Check(**row._mapping))
     return found
 
@@ -28,7 +29,7 @@ async def load_checks(reader: Reader, order_ids: Sequence[UUID]) -> dict[UUID, l
 async def load_check_ins(reader: Reader, order_ids: Sequence[UUID]) -> dict[UUID, list[CheckIn]]:
     """All that was done for these orders, by order."""
     found: dict[UUID, list[CheckIn]] = {order_id: [] for order_id in order_ids}
-    for row in await reader.execute(select(check_in).where(check_in.c.order_id.in_(order_ids))):
+    for row in await reader.execute(select(check_in).where(among(check_in.c.order_id, order_ids))):
         found[row.order_id].append(CheckIn(row.check_id, row.done_at, row.symptomatic))
     return found
 

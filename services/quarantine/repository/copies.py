@@ -10,6 +10,7 @@ from sqlalchemy import Table, select, text, union
 from sqlalchemy.dialects.postgresql import insert
 
 from services.quarantine.domain.facts import CaseFact, ContactFact, PersonFacts, ScanFact
+from services.quarantine.repository.among import among
 from services.quarantine.tables import case_copy, contact_copy, person_copy, scan_copy, standard
 from shared.database.work import Work
 from shared.policy import Reader
@@ -60,19 +61,21 @@ async def store_scans(work: Work, scans: Sequence[ScanFact]) -> None:
 async def load_persons(reader: Reader, person_ids: Sequence[UUID]) -> dict[UUID, PersonFacts]:
     """Everything from which the orders of these persons follow."""
     facts = {person_id: PersonFacts(person_id) for person_id in person_ids}
-    residence = select(person_copy).where(person_copy.c.person_id.in_(person_ids))
+    residence = select(person_copy).where(among(person_copy.c.person_id, person_ids))
     for row in await reader.execute(residence):
         facts[row.person_id].residence_area_id = row.residence_area_id
-    cases = select(case_copy).where(case_copy.c.person_id.in_(person_ids))
+    cases = select(case_copy).where(among(case_copy.c.person_id, person_ids))
     for row in await reader.execute(cases):
         facts[row.person_id].cases.append(CaseFact(**row._mapping))
     contacts = (
-        await reader.execute(select(contact_copy).where(contact_copy.c.person_id.in_(person_ids)))
+        await reader.execute(
+            select(contact_copy).where(among(contact_copy.c.person_id, person_ids))
+        )
     ).all()
-    wanted = {row.case_id for row in contacts}
+    wanted = list({row.case_id for row in contacts})
     known = {
         row.id: CaseFact(**row._mapping)
-        for row in await reader.execute(select(case_copy).where(case_copy.c.id.in_(wanted)))
+        for row in await reader.execute(select(case_copy).where(among(case_copy.c.id, wanted)))
     }
     for row in contacts:
         fact = ContactFact(**row._mapping, case=known.get(row.case_id))
@@ -93,8 +96,8 @@ async def persons_of_cases(reader: Reader, case_ids: Sequence[UUID]) -> list[UUI
     """The persons themselves and everybody who was exposed to them."""
     return await _persons(
         reader,
-        select(case_copy.c.person_id).where(case_copy.c.id.in_(case_ids)),
-        select(contact_copy.c.person_id).where(contact_copy.c.case_id.in_(case_ids)),
+        select(case_copy.c.person_id).where(among(case_copy.c.id, case_ids)),
+        select(contact_copy.c.person_id).where(among(contact_copy.c.case_id, case_ids)),
     )
 
 
@@ -102,8 +105,8 @@ async def persons_with_facts(reader: Reader, person_ids: Sequence[UUID]) -> list
     """Those of these persons that are a case or a contact."""
     return await _persons(
         reader,
-        select(case_copy.c.person_id).where(case_copy.c.person_id.in_(person_ids)),
-        select(contact_copy.c.person_id).where(contact_copy.c.person_id.in_(person_ids)),
+        select(case_copy.c.person_id).where(among(case_copy.c.person_id, person_ids)),
+        select(contact_copy.c.person_id).where(among(contact_copy.c.person_id, person_ids)),
     )
 
 
