@@ -130,17 +130,23 @@ async def met_by_written(reader: Reader, batch_ids: Sequence[UUID]) -> set[tuple
 
 
 def _by_case(rows: Sequence[Any]) -> dict[UUID, list[OwnStay]]:
+    """Ids and figures that say the same are the same objects: they are most of the memory."""
     found: dict[UUID, list[OwnStay]] = {}
+    ids: dict[UUID, UUID] = {}
+    times: dict[float, timedelta] = {}
     for row in rows:
-        found.setdefault(row.case_id, []).append(
-            OwnStay(
-                case_id=row.case_id,
-                person_id=row.person_id,
-                place_id=row.place_id,
-                from_at=row.from_at,
-                until_at=row.until_at,
-                minimum=timedelta(seconds=row.minimum_seconds),
-                dwell=timedelta(seconds=row.dwell_seconds),
-            )
+        stay = OwnStay(
+            case_id=ids.setdefault(row.case_id, row.case_id),
+            person_id=ids.setdefault(row.person_id, row.person_id),
+            place_id=ids.setdefault(row.place_id, row.place_id),
+            from_at=row.from_at,
+            until_at=row.until_at,
+            minimum=_seconds(times, row.minimum_seconds),
+            dwell=_seconds(times, row.dwell_seconds),
         )
+        found.setdefault(stay.case_id, []).append(stay)
     return found
+
+
+def _seconds(known: dict[float, timedelta], seconds: float) -> timedelta:
+    return known.setdefault(seconds, timedelta(seconds=seconds))
