@@ -53,4 +53,14 @@ QUESTION_SECONDS = Histogram(
     registry=REGISTRY,
     buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60),
 )
+WATCHED_STAYS = Gauge(
+    "outpost_watched_stays", "Stays of cases in memory; 0: SQL answers, or no case stands",
+    registry=REGISTRY,
+)  # fmt: skip
+LIVE_DECISIONS = Counter(
+    "outpost_live_decisions",
+    "Batches of visits held against the stays of cases, by what answered",
+    ["engine"],
+    registry=REGISTRY,
+)
 STREAM_VIEWERS = Gauge("outpost_stream_viewers", "Open alert streams", registry=REGISTRY)

@@ -23,7 +23,7 @@ from shared.bus.port import Bus, TopicShape
 from shared.clock import Clock, FastClock, SystemClock
 from shared.database.work import Actor
 from shared.delivery.consumer import ConsumerLoop
-from shared.delivery.due import DueLoop
+from shared.delivery.due import DueLoop, lanes_of
 from shared.delivery.faults import Faults, NoFaults
 from shared.delivery.inbox import forget_old
 from shared.delivery.observation import observe
@@ -174,9 +174,9 @@ class Runtime:
                 self.consumers.append(loop)
                 self._spawn(loop.name, loop.run)
             self._spawn(f"{name}.observation", partial(observe, database))
-            if service.evaluators:
-                due = DueLoop(database, service.evaluators, faults=self._faults)
-                self._spawn(f"{name}.due", due.run)
+            for lane in lanes_of(service):
+                due = DueLoop(database, service.evaluators, faults=self._faults, prompt=lane)
+                self._spawn(f"{name}.{'prompt' if lane else 'due'}", due.run)
             if service.timers:
                 self._spawn(f"{name}.timers", TimerLoop(database, service.timers).run)
             for purpose, run in service.background.items():

@@ -41,11 +41,12 @@ class ConsumerGroup:
 @dataclass(frozen=True, slots=True)
 class Evaluator:
     """Judges committed facts by key. `batch_max` keys share a transaction; with `exclusive`, no two
-    processes judge one key at once."""
+    processes judge one key at once. A `prompt` one never waits behind those that are not."""
 
     judge: KeysHandler
     batch_max: int = 1
     exclusive: bool = True
+    prompt: bool = False
 
 
 class Freshness(Protocol):

@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     tracing_city_from_visits: int = Field(
         default=20_000, ge=0, description="With fewer visits SQL is as good, and nothing is read"
     )
+    tracing_watched_stays: int = Field(
+        default=200_000, ge=0, description="Stays of cases in memory; above it SQL; 0: always SQL"
+    )
 
     alerts_url: str = Field(
         default="", description="Where the console finds alerts; empty: this process"

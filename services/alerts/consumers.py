@@ -11,6 +11,7 @@ from services.alerts.handlers.copies import (
 )
 from services.alerts.handlers.facts import (
     store_breaches,
+    store_co_locations,
     store_reports,
     store_results,
     store_scans,
@@ -25,7 +26,7 @@ from shared.events.intake import (
 )
 from shared.events.policy import PolicyChanged
 from shared.events.quarantine import BreachChanged
-from shared.events.tracing import CaseChanged
+from shared.events.tracing import CaseChanged, CoLocationChanged
 from shared.service import ConsumerGroup
 
 consumers = (
@@ -38,6 +39,8 @@ consumers = (
         },
     ),
     ConsumerGroup("scans", {ScanRecorded: store_scans}, patient=True),
+    # A case in a crowd makes thousands at once: results and breaches do not wait behind them.
+    ConsumerGroup("co_locations", {CoLocationChanged: store_co_locations}),
     ConsumerGroup(
         "copies",
         {

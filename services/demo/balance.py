@@ -26,6 +26,7 @@ KINDS = {
     "pharmacy": ("药店", "pharmacy"),
     "school": ("学校", "school"),
     "breach": ("违反隔离", "breach"),
+    "co_location": ("时空伴随", "co-location"),
     "positive_result": ("阳性结果", "positive result"),
     "checkpoint_fever": ("卡口测温", "checkpoint fever"),
 }
@@ -40,6 +41,7 @@ ROWS = (
     ("breaches", " standing", "违规 breaches"),
     ("breaches", " withdrawn", "撤回的违规 breaches withdrawn"),
     ("signals", "", "信号 signals"),
+    ("signals", "co_location ", "其中时空伴随 of them co-locations"),
     ("alerts", " open ", "预警 alerts"),
     ("alerts", " withdrawn", "撤回的预警 alerts withdrawn"),
     ("reasons", "", "预警理由 reasons"),

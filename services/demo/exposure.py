@@ -7,7 +7,7 @@ independent of the services: the town is small.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -50,6 +50,17 @@ class Contact:
     first_at: datetime
     last_at: datetime
     codes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """One visit of a person to a place while a case was there, from when both were."""
+
+    case: str
+    person: str
+    place: str
+    number: int
+    from_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +114,24 @@ class World:
             found += self._second(case, close[case.person], apart)
         return found
 
+    def together(self, cases: Sequence[Case]) -> list[Together]:
+        """Every visit of somebody else that met one of these cases by the rule of visits."""
+        found: list[Together] = []
+        for case in cases:
+            times = window_of(case, self._windows)
+            for place, stays in self._visits.items():
+                own = [(who, stay) for who, stay in stays if who == case.person]
+                for number, (other, theirs) in enumerate(stays):
+                    pair = {place: [*own, (other, theirs)]}
+                    met = list(_overlaps(case.person, *times, "visit", pair, self._least))
+                    if own and other != case.person and met:
+                        from_at = min(meeting.from_at for meeting in met)
+                        found.append(Together(case.person, other, place, number, from_at))
+        return found
+
+    def _least(self, kind: str) -> timedelta | None:
+        return _minimum(self._close["place_kinds"].get(kind, self._close["other_places"]))
+
     def _close_contacts(self, case: Case) -> list[Contact]:
         from_at, until_at = window_of(case, self._windows)
         met = self._met(case.person, from_at, until_at)
@@ -135,11 +164,8 @@ class World:
     def _met(self, person: str, from_at: datetime, until_at: datetime) -> list[Meeting]:
         if until_at <= from_at:
             return []
-        places, groups = self._close["place_kinds"], self._close["group_kinds"]
-        met = list(
-            _overlaps(person, from_at, until_at, "visit", self._visits,
-                      lambda kind: _minimum(places.get(kind, self._close["other_places"])))
-        )  # fmt: skip
+        groups = self._close["group_kinds"]
+        met = list(_overlaps(person, from_at, until_at, "visit", self._visits, self._least))
         met += _overlaps(
             person, from_at, until_at, "membership", self._groups,
             lambda kind: _minimum(groups.get(kind, self._close["other_groups"])),
@@ -176,7 +202,7 @@ class World:
 
 def _overlaps(
     person: str, from_at: datetime, until_at: datetime, code: str,
-    stays: Mapping[str, list[tuple[str, Stay]]], minimum: Any,
+    stays: Mapping[str, list[tuple[str, Stay]]], minimum: Callable[[str], timedelta | None],
 ) -> Iterator[Meeting]:  # fmt: skip
     for together in stays.values():
         for who, own in together:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from services.demo.exposure import Together
 from services.demo.figures import Figures
 from services.demo.measures import Breach
 from services.demo.plan import Report, Town
@@ -53,8 +54,9 @@ class Alert:
 
 
 def signals_of(
-    facts: Facts, standing: frozenset[str], breaches: Sequence[Breach], world: tuple[Town, Figures]
-) -> list[Signal]:
+    facts: Facts, standing: frozenset[str], breaches: Sequence[Breach],
+    together: Sequence[Together], world: tuple[Town, Figures],
+) -> list[Signal]:  # fmt: skip
     """Every signal that stands while these persons' cases stand."""
     town, figures = world
     area = {code: place.area for code, place in town.places.items()}
@@ -82,10 +84,17 @@ def signals_of(
         for scan in facts.scans
         if scan.temperature_c is not None and scan.temperature_c >= figures.checkpoint_fever_c
     ]  # fmt: skip
-    return found + [
+    found += [
         Signal("breach", one.place, area[one.place], one.occurred_at, one.scan, one.person, 0)
         for one in breaches
     ]
+    return found + [
+        Signal(
+            "co_location", one.place, area[one.place], one.from_at,
+            f"{one.case}/{one.place}/{one.number}", one.person, 0,
+        )
+        for one in together
+    ]  # fmt: skip
 
 
 def alerts_of(signals: Sequence[Signal], town: Town, figures: Figures) -> list[Alert]:

@@ -70,11 +70,13 @@ def _moment(
 ) -> _Moment:
     _, facts = take(parcels)
     cases = cases_of(facts, discarded)
-    contacts = World(plan.town, facts, figures.windows).contacts(cases)
+    world = World(plan.town, facts, figures.windows)
+    contacts = world.contacts(cases)
     orders = orders_of(cases, contacts, figures.measures)
     breaches = breaches_of(orders, facts, plan.town, figures.measures)
     standing = frozenset(case.person for case in cases)
-    signals = signals_of(facts, standing, breaches, (plan.town, figures))
+    together = world.together(cases)
+    signals = signals_of(facts, standing, breaches, together, (plan.town, figures))
     alerts = alerts_of(signals, plan.town, figures)
     state: State = {
         "cases": sorted(case_line(case.person, case.reported_at) for case in cases),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from services.tracing.api import ROUTERS
 from services.tracing.consumers import CONSUMERS
-from services.tracing.handlers.city import follow_city, open_city
+from services.tracing.handlers.city import follow_city
+from services.tracing.handlers.memories import open_memories
 from services.tracing.repository.policies import KINDS
 from services.tracing.tables import metadata, standard
 from services.tracing.timers import EVALUATORS, TIMERS
@@ -23,5 +24,5 @@ service = Service(
     timers=TIMERS,
     policies=KINDS,
     background={"city": follow_city},
-    prepare=open_city,
+    prepare=open_memories,
 )

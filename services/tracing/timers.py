@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from services.tracing.handlers.case_judgement import judge_cases
+from services.tracing.handlers.co_locations import judge_co_locations
 from services.tracing.handlers.touched import (
     judge_areas,
     judge_diseases,
@@ -18,11 +19,13 @@ from shared.service import Evaluator, KeysHandler
 
 TIMERS: Mapping[str, KeysHandler] = {}
 
-# Only the evaluator of a case writes decisions; the others look up and hand on, so two processes
-# may do the same key at once.
+# Only the evaluators of cases and of co-locations (a case at a place) write decisions; the others
+# look up and hand on, so two processes may do the same key at once. A scan is held against cases
+# while others are being judged: that takes seconds where contacts of contacts are many.
 EVALUATORS: Mapping[str, Evaluator] = {
     "case": Evaluator(judge_cases, batch_max=5),
-    "visits": Evaluator(judge_visits, batch_max=20, exclusive=False),
+    "co_location": Evaluator(judge_co_locations, batch_max=50, prompt=True),
+    "visits": Evaluator(judge_visits, batch_max=20, exclusive=False, prompt=True),
     "encounters": Evaluator(judge_encounters, batch_max=20, exclusive=False),
     "person": Evaluator(judge_persons, batch_max=1_000, exclusive=False),
     "place": Evaluator(judge_places, batch_max=500, exclusive=False),

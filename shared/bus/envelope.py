@@ -29,6 +29,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         intake.MembershipDeclared,
         tracing.CaseChanged,
         tracing.ContactChanged,
+        tracing.CoLocationChanged,
         quarantine.OrderChanged,
         quarantine.CheckChanged,
         quarantine.BreachChanged,

@@ -45,6 +45,7 @@ class Wakeups:
 
     outbox: asyncio.Event = field(default_factory=asyncio.Event)
     due: asyncio.Event = field(default_factory=asyncio.Event)
+    prompt: asyncio.Event = field(default_factory=asyncio.Event)
     timer: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -90,8 +91,11 @@ class Work(ReadSession):
         service: str,
         actor: Actor,
         clock: Clock,
+        kept: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(connection)
+        # What this process keeps from one transaction to the next; nothing here is rolled back.
+        self.kept: dict[str, Any] = {} if kept is None else kept
         self.service = service
         self.actor = actor
         self.clock = clock
@@ -293,6 +297,7 @@ class Database:
         self.service = service
         self.tables = tables
         self.clock = clock
+        self.kept: dict[str, Any] = {}
         self.wakeups = Wakeups()
 
     @asynccontextmanager
@@ -300,7 +305,12 @@ class Database:
         """One transaction. Committed when the block ends, rolled back when it raises."""
         async with self.engine.connect() as connection:
             work = Work(
-                connection, tables=self.tables, service=self.service, actor=actor, clock=self.clock
+                connection,
+                tables=self.tables,
+                service=self.service,
+                actor=actor,
+                clock=self.clock,
+                kept=self.kept,
             )
             yield work
             touched = await work.flush()
@@ -312,6 +322,7 @@ class Database:
             self.wakeups.outbox.set()
         if "due" in touched:
             self.wakeups.due.set()
+            self.wakeups.prompt.set()
         if "timer" in touched:
             self.wakeups.timer.set()
 

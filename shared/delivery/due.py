@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, bindparam, delete, func, or_, select, update
+from sqlalchemy import BigInteger, bindparam, delete, func, or_, select, true, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Row
 
@@ -22,7 +22,7 @@ from shared.delivery.faults import Faults
 from shared.delivery.supervision import Pace, wait_for_any
 from shared.log import logger
 from shared.metrics import DUE_FAILURES
-from shared.service import Evaluator
+from shared.service import Evaluator, Service
 
 LOG = logger("due")
 CLAIM_ROWS = 200
@@ -32,20 +32,38 @@ BACKOFF_MOST_SECONDS = 30.0
 IDS = ARRAY(BigInteger)
 
 
+def lanes_of(service: Service) -> list[bool | None]:
+    """The loops that its evaluators need: a second one where some must not wait behind others."""
+    if not service.evaluators:
+        return []
+    swift = any(evaluator.prompt for evaluator in service.evaluators.values())
+    return [True, False] if swift else [None]
+
+
 class DueLoop:
-    """The evaluators of one service in one process."""
+    """The evaluators of one service in one process: all of them, or only the `prompt` ones, or only
+    the others (with kinds that nobody knows)."""
 
     def __init__(
-        self, database: Database, evaluators: Mapping[str, Evaluator], *, faults: Faults
+        self,
+        database: Database,
+        evaluators: Mapping[str, Evaluator],
+        *,
+        faults: Faults,
+        prompt: bool | None = None,
     ) -> None:
         self._database = database
         self._evaluators = evaluators
         self._faults = faults
+        self._wakeup = database.wakeups.prompt if prompt else database.wakeups.due
         due = database.tables.due
+        swift = [kind for kind, evaluator in evaluators.items() if evaluator.prompt]
+        lanes = {None: true(), True: due.c.kind.in_(swift), False: due.c.kind.not_in(swift)}
         # Built once: the loop asks several times a second, and building costs more than asking.
         self._waiting = (
             select(due)
             .where(or_(due.c.not_before.is_(None), due.c.not_before <= bindparam("now")))
+            .where(lanes[prompt])
             .order_by(due.c.id)
             .limit(CLAIM_ROWS)
             .with_for_update(skip_locked=True)
@@ -61,7 +79,7 @@ class DueLoop:
             await pace.wait()
             while await self.judge_once() and self._more:
                 pass
-            await wait_for_any([self._database.wakeups.due], seconds=POLL_SECONDS)
+            await wait_for_any([self._wakeup], seconds=POLL_SECONDS)
 
     async def judge_once(self) -> bool:
         """Judge one batch of one kind; False when nothing was due."""

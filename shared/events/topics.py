@@ -35,6 +35,7 @@ TOPICS: dict[str, Topic] = {
         Topic("intake.declaration.v1", "intake", state=False),
         Topic("tracing.case.v1", "tracing", state=True),
         Topic("tracing.contact.v1", "tracing", state=True),
+        Topic("tracing.co_location.v1", "tracing", state=False),
         Topic("quarantine.order.v1", "quarantine", state=True),
         Topic("quarantine.check.v1", "quarantine", state=False),
         Topic("quarantine.breach.v1", "quarantine", state=False),

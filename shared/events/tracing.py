@@ -1,4 +1,4 @@
-"""What tracing says: who is a case, and who was exposed to it."""
+"""What tracing says: who is a case, who was exposed to it, and who was where it was."""
 
 from __future__ import annotations
 
@@ -67,6 +67,31 @@ class ContactChanged(Event):
     last_exposure_at: Instant
     minutes: float
     reasons: tuple[Reason, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    standing: bool = True
+    reason: str
+    cause_id: UUID | None = None
+    policy: str | None = None
+
+
+class CoLocationChanged(Event):
+    """One visit of a person to a place while a case was there, for as long as counts at that kind
+    of place; `occurred_at` is when the two began to be there together."""
+
+    type: ClassVar[str] = "outpost.tracing.co_location.changed"
+    topic: ClassVar[str] = "tracing.co_location.v1"
+
+    case_id: UUID
+    case_person_id: UUID
+    person_id: UUID
+    visit_id: UUID = Field(description="the scan's record")
+    place_id: UUID
+    place_kind: str | None = None
+    area_id: str | None = Field(default=None, description="of the place, where it is registered")
+    disease: str
+    from_at: Instant
+    until_at: Instant
+    minutes: float
     evidence: tuple[Evidence, ...] = ()
     standing: bool = True
     reason: str

@@ -25,6 +25,7 @@ TABLES = {"scans": "scan", "reports": "report", "results": "result"}
 ONLY_ONCE = (
     ("tracing.case", "person_id, disease"),
     ("tracing.contact", "case_id, person_id"),
+    ("tracing.co_location", "case_id, place_id, visit_id, person_id"),
     ("tracing.visit", "id"),
     ("quarantine.quarantine_order", "person_id, kind"),
     ("quarantine.breach", "scan_id, order_id"),

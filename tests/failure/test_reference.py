@@ -14,6 +14,7 @@ def test_the_walk_goes_through_the_whole_chain(reference: EndState) -> None:
     degrees = Counter(one["degree"] for one in reference["contacts"] if one["standing"])
     assert degrees == {"close_contact": 3, "contact_of_contact": 2}
     assert any(not one["standing"] for one in reference["contacts"])
+    assert any(one["standing"] for one in reference["co_locations"])
     assert reference["breaches"]
     rules = {(alert["rule_id"], alert["state"]) for alert in reference["alerts"]}
     assert {rule for rule, _ in rules} == {

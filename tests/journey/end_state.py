@@ -108,6 +108,14 @@ async def read_end_state(outpost: Outpost, *, in_full: bool = True) -> EndState:
     breaches = await outpost.follow("/quarantine/breaches", "breaches")
     for breach in breaches:
         names.add(breach["id"], f"breach {names.of(breach['scan_id'])}")
+    together = [
+        one | {"case_id": case["id"]}
+        for case in cases
+        for one in await outpost.pages(f"/tracing/cases/{case['id']}/co-locations", "co_locations")
+    ]
+    for one in together:
+        who, where = names.of(one["person_id"]), names.of(one["visit_id"])
+        names.add(one["id"], f"co-location {who} by {where} with {names.of(one['case_id'])}")
     signals = await read_signals(outpost)
     for signal in signals:
         names.add(signal["id"], f"signal {names.of(signal['record_id'])} {signal['point_kind']}")
@@ -119,6 +127,7 @@ async def read_end_state(outpost: Outpost, *, in_full: bool = True) -> EndState:
     found: EndState = {
         "cases": cases,
         "contacts": contacts,
+        "co_locations": together,
         "orders": [_without(order, "audit", "breaches", "checks", "cause_id") for order in orders],
         "breaches": breaches,
         "checks": await outpost.follow("/quarantine/checks", "checks"),

@@ -30,6 +30,7 @@ from tests.journey.end_state import Record, differences
 from tests.journey.harness import Outpost
 
 DISCARDED = ("ben", "cam", "dee", "eve")
+PARTS = ("cases", "contacts", "co_locations", "orders", "breaches", "signals", "alerts")
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -78,6 +79,23 @@ def test_the_positive_result_makes_a_case_contacts_and_orders(in_order: Walked) 
         assert len(contact["evidence"]) == 2, "each names both visits"
     assert by_person(before["orders"], kind="quarantine", status="open") == set(DISCARDED)
     assert by_person(before["orders"], kind="isolation", status="open") == {"ada", "eve"}
+
+
+def test_who_was_where_a_case_was_is_a_signal_that_falls_with_the_case(in_order: Walked) -> None:
+    """Fay passed for six minutes, and dee met no case: neither is told."""
+    before, after = in_order[1].before, in_order[1].after
+    of_ada, of_eve = {"case_id": "<case of ada>"}, {"case_id": "<case of eve>"}
+    assert by_person(before["co_locations"], standing=True, **of_ada) == {"ben", "cam"}
+    assert by_person(before["co_locations"], standing=True, **of_eve) == {"cam"}
+    for one in before["co_locations"]:
+        assert len(one["evidence"]) == 2, "each names both visits"
+    lit = [one for one in before["signals"] if one["point_kind"] == "co_location"]
+    assert [one["standing"] for one in lit] == [True] * 3
+    assert {one["area_id"] for one in lit} == {"us:01101"}
+    assert by_person(after["co_locations"], standing=False) == {"ben", "cam"}
+    of_kind = {"point_kind": "co_location"}
+    assert by_person(after["signals"], standing=False, **of_kind) == {"ben", "cam"}
+    assert by_person(after["signals"], standing=True, **of_kind) == {"cam"}
 
 
 def test_the_scan_at_the_station_is_held_and_raises_a_breach_alert(in_order: Walked) -> None:
@@ -236,5 +254,5 @@ def standing(state: dict[str, list[Record]]) -> dict[str, list[tuple[str, ...]]]
             for one in state[part]
             if one.get("standing", one.get("status", one.get("state"))) in {True, *live}
         )
-        for part in ("cases", "contacts", "orders", "breaches", "signals", "alerts")
+        for part in PARTS
     }

@@ -101,6 +101,19 @@ class World:
         """Everybody exposed to the case inside its window."""
         return _first_through({case: list(self._meetings(case, start, end))})
 
+    def co_locations(
+        self, case: Id, start: datetime, end: datetime
+    ) -> dict[Id, tuple[Id, datetime, datetime]]:
+        """Every visit of another that met the case inside its window: by whom, from when, until
+        when."""
+        own = {visit.id for visit in self.visits if visit.person == case}
+        found: dict[Id, tuple[Id, datetime, datetime]] = {}
+        for meeting in self._at_places(case, start, end):
+            (visit,) = meeting.evidence - own
+            _, first, last = found.get(visit, (meeting.other, meeting.start, meeting.end))
+            found[visit] = (meeting.other, min(first, meeting.start), max(last, meeting.end))
+        return found
+
     def contacts_of_contacts(
         self, case: Id, close: Mapping[Id, Found], window_end: datetime
     ) -> dict[Id, Found]:

@@ -10,14 +10,18 @@ from uuid import UUID
 from shared.events.base import Event
 from shared.events.intake import ReportRecorded, ResultReported, ScanRecorded
 from shared.events.quarantine import BreachChanged
+from shared.events.tracing import CoLocationChanged
 from shared.ids import derived_id
 
 CHECKPOINT_FEVER = "checkpoint_fever"
 POSITIVE_RESULT = "positive_result"
 BREACH = "breach"
+CO_LOCATION = "co_location"
 
 # Where they count is where the person lives, as it is with the case they make.
 OF_THE_PERSON = frozenset({"result"})
+# They rest on a case that others make: without it they fall, whatever it was made of.
+OF_THE_CASE = frozenset({"co_location"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,28 @@ def read_breach(event: BreachChanged) -> Reading | None:
         person_count=1,
         where=Where(event.place_id, event.area_id),
         reason=event.reason,
+    )
+
+
+def read_co_location(event: CoLocationChanged) -> Reading | None:
+    """A visit to a place while a case was there lights the place; it falls with the case."""
+    lit = event.standing and not event.exercise
+    if not worth_keeping(event, lit=lit):
+        return None
+    return Reading(
+        record_kind="co_location",
+        record_id=event.record_id,
+        fact_version=event.record_version,
+        fact_event_id=event.event_id,
+        occurred_at=event.occurred_at,
+        point_kind=CO_LOCATION,
+        point_id=str(event.place_id),
+        lit=lit,
+        person_id=event.person_id,
+        person_count=1,
+        where=Where(event.place_id, event.area_id),
+        reason=event.reason,
+        case_id=event.case_id,
     )
 
 

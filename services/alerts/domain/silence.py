@@ -27,6 +27,7 @@ POINT_NAMES_ZH = {
     "checkpoint_fever": "卡口测温",
     "positive_result": "阳性结果",
     "breach": "违反隔离",
+    "co_location": "时空伴随",
 }
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 from services.alerts.domain.readings import (
     Reading,
     read_breach,
+    read_co_location,
     read_report,
     read_result,
     read_scan,
@@ -17,6 +18,7 @@ from shared.database.work import Work
 from shared.events.base import Event
 from shared.events.intake import ReportRecorded, ResultReported, ScanRecorded
 from shared.events.quarantine import BreachChanged
+from shared.events.tracing import CoLocationChanged
 
 Fact = TypeVar("Fact", bound=Event)
 
@@ -38,6 +40,10 @@ async def store_results(work: Work, events: Sequence[ResultReported]) -> None:
 
 async def store_breaches(work: Work, events: Sequence[BreachChanged]) -> None:
     await _store(work, events, read_breach)
+
+
+async def store_co_locations(work: Work, events: Sequence[CoLocationChanged]) -> None:
+    await _store(work, events, read_co_location)
 
 
 async def _store(

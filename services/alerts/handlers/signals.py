@@ -56,7 +56,8 @@ class Judged:
 
 
 async def judge_records(work: Work, keys: Sequence[str]) -> None:
-    """Evaluator of `record`; the keys are ids of reports, scans, results and breaches."""
+    """Evaluator of `record`; the keys are ids of reports, scans, results, breaches, and
+    co-locations."""
     rows = await lock_signals_of(work, [UUID(key) for key in keys])
     newest: dict[UUID, int] = {}
     for row in rows:

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Executable, any_, bindparam, func, or_, se
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Row
 
-from services.alerts.domain.readings import Reading, Standing
+from services.alerts.domain.readings import OF_THE_CASE, Reading, Standing
 from services.alerts.domain.signals import Signal
 from services.alerts.tables import case, person, place, signal, standard
 from shared.access import Viewer
@@ -83,7 +83,10 @@ async def lock_signals_of(work: Work, record_ids: Sequence[UUID]) -> Sequence[Ro
                 signal,
                 place.c.area_id.label("known_place_area_id"),
                 person.c.residence_area_id.label("known_residence_area_id"),
-                (signal.c.record_id == any_(case.c.set_aside)).label("case_fallen"),
+                or_(
+                    signal.c.record_id == any_(case.c.set_aside),
+                    signal.c.record_kind.in_(OF_THE_CASE) & ~case.c.standing,
+                ).label("case_fallen"),
                 case.c.standing.label("case_standing"),
                 case.c.event_id.label("case_event_id"),
                 case.c.reason.label("case_reason"),

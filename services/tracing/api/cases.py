@@ -1,4 +1,5 @@
-"""Cases: opened by hand, listed, explained, discarded, opened again; and their contacts."""
+"""Cases: opened by hand, listed, explained, discarded, opened again; their contacts, and who was
+where they were."""
 
 from __future__ import annotations
 
@@ -16,10 +17,12 @@ from services.tracing.schemas.cases import (
     CaseShown,
     CasesShown,
     CaseWithActs,
+    CoLocationsShown,
     ContactsShown,
     DecideRequest,
     OpenCaseRequest,
     show_case,
+    show_co_location,
     show_contact,
 )
 from shared.access import Viewer
@@ -99,6 +102,30 @@ async def get_contacts(
         page_size=page_size,
         counts=counts,
         contacts=[show_contact(row) for row in rows],
+    )
+
+
+@door.on("GET", "/cases/{case_id}/co-locations", permission="cases.read", area_scope="viewer")
+async def get_co_locations(
+    case_id: UUID,
+    room: Here,
+    viewer: Who,
+    standing: bool | None = None,
+    page: PageNumber = 1,
+    page_size: PageSize = 50,
+) -> CoLocationsShown:
+    """Whose visits met the case at a place, visit by visit; withdrawn ones among them."""
+    async with room.database.read() as session:
+        if await pages.find_case(session, viewer, case_id) is None:
+            raise ABSENT
+        total, rows = await pages.list_co_locations(
+            session, case_id, pages.Page(page, page_size), standing=standing
+        )
+    return CoLocationsShown(
+        total=total,
+        page=page,
+        page_size=page_size,
+        co_locations=[show_co_location(row) for row in rows],
     )
 
 

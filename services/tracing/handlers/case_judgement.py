@@ -36,6 +36,7 @@ from services.tracing.repository.cases import (
     parse_case_key,
     save_case,
 )
+from services.tracing.repository.co_locations import co_location_key
 from services.tracing.repository.evidence import (
     evidence_of,
     last_word_on,
@@ -43,8 +44,9 @@ from services.tracing.repository.evidence import (
     verdicts_on,
 )
 from services.tracing.repository.exposures import ExposureQuestion, exposures
-from services.tracing.repository.flagged import flag, unflag
+from services.tracing.repository.flagged import Watching, flag, unflag
 from services.tracing.repository.policies import WindowsDocument, windows_in_force, zone_of_area
+from services.tracing.repository.watched import own_places
 from shared.database.work import AuditDetails, Work
 from shared.events.base import Evidence
 from shared.events.tracing import CaseChanged
@@ -88,16 +90,28 @@ async def _judge(work: Work, key: str, *, person_id: UUID, disease: str) -> None
         # Whoever has this person as a contact counts their isolation from this case.
         work.due("person", [str(person_id)])
     contacts: dict[UUID, Contact] = {}
-    watching = False
     if judged is not None and judged.window and judged.policy and judged.assessment.standing:
         close, second, sources = await find_contacts(work, judged)
         contacts = merge_degrees(close, second)
         watching = await flag(work, case_id, sources, judged.policy.document.exposure)
     else:
-        watching = await unflag(work, case_id)
+        watching = await unflag(work, case_id, person_id)
+    # First the co-locations: people wait for these, and they are quick to judge.
+    await _wake_co_locations(work, case_id, watching, case_changed=changed)
     told = await write_contacts(work, facts, contacts)
-    if changed or told or watching:
+    if changed or told or watching.changed:
         work.due("case", [key])
+
+
+async def _wake_co_locations(
+    work: Work, case_id: UUID, watching: Watching, *, case_changed: bool
+) -> None:
+    """Where the case's person stays otherwise than before; everywhere, if what is told of the case
+    is other than before."""
+    places = set(watching.places)
+    if case_changed:
+        places |= set(await own_places(work, case_id))
+    work.due("co_location", (co_location_key(case_id, place_id) for place_id in places))
 
 
 async def assess(reader: Reader, person_id: UUID, disease: str) -> Judged | None:

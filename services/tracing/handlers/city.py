@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 from sqlalchemy import text
 
-from services.tracing.repository.journal import count_visits
+from services.tracing.repository.journal import AWAY_SECONDS, TAIL_HOURS, count_visits
 from shared.clock import real_now
 from shared.database.absence import AWAY
 from shared.database.work import Actor
@@ -33,9 +33,6 @@ REFRESH_SECONDS = 1.0
 # How often somebody without a city looks whether one is worth it by now.
 LOOK_SECONDS = 15.0
 PROGRESS_SECONDS = 2.0
-JOURNAL_HOURS = 6
-# A process that was away for longer builds anew: half the time that the journal is kept.
-AWAY_SECONDS = JOURNAL_HOURS * 3600 / 2
 CLEAN_SECONDS = 600.0
 # Nobody reads a whole city every second only to find it too large again.
 TOO_LARGE_SECONDS = 600.0
@@ -43,7 +40,10 @@ TOO_LARGE_SECONDS = 600.0
 STALE_SECONDS = 10.0
 # Of a visit's own columns; its tables come on top.
 VISIT_BYTES = 28
-FORGET = text("DELETE FROM tracing.journal WHERE written_at < :before")
+FORGET = (
+    text("DELETE FROM tracing.journal WHERE written_at < :before"),
+    text("DELETE FROM tracing.presence_change WHERE written_at < :before"),
+)
 
 
 class TooLarge(Exception):
@@ -206,8 +206,9 @@ class CityKeeper:
 
     async def _clean(self) -> None:
         async with self._room.database.work(Actor("maintenance")) as work:
-            before = real_now() - timedelta(hours=JOURNAL_HOURS)
-            await work.execute(FORGET, {"before": before})
+            before = real_now() - timedelta(hours=TAIL_HOURS)
+            for statement in FORGET:
+                await work.execute(statement, {"before": before})
 
 
 def _import_reading(data_dir: Path) -> ModuleType:

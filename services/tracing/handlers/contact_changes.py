@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -111,28 +112,34 @@ async def _withdrawn(
 ) -> list[dict[str, Any]]:
     """The next versions of contacts that nothing carries any more, each with what took it away."""
     found = [dict(row._mapping) for row in await load_contacts(work, case.id, person_ids)]
-    revised = await _revised(work, found) if case.standing else {}
+    revised = await revised_evidence(work, found) if case.standing else {}
     for row in found:
-        row["standing"] = False
-        row["version"] += 1
-        row["recorded_at"] = work.now()
-        row["digest"] = ""
-        row["cause_id"] = case.version_id
-        lost = [item for item in row["evidence"] if UUID(item["id"]) in revised]
-        if not case.standing:
-            row["reason"] = f"its case does not stand: {case.reason}"
-        elif lost:
-            record_id = UUID(lost[0]["id"])
-            row["reason"] = "what it rested on was withdrawn or revised"
-            row["cause_id"] = version_id(
-                EVENT_TYPES[lost[0]["kind"]], record_id, revised[record_id]
-            )
-        else:
-            row["reason"] = "no meeting counts any more by the case's window and policy"
+        withdraw(row, case, revised, now=work.now())
     return found
 
 
-async def _revised(work: Work, rows: Sequence[dict[str, Any]]) -> dict[UUID, int]:
+def withdraw(
+    row: dict[str, Any], case: CaseFacts, revised: Mapping[UUID, int], *, now: datetime
+) -> None:
+    """Make a stored row its next version, which does not stand, with what took it away."""
+    row["standing"] = False
+    row["version"] += 1
+    row["recorded_at"] = now
+    row["digest"] = ""
+    row["cause_id"] = case.version_id
+    lost = [item for item in row["evidence"] if UUID(item["id"]) in revised]
+    if not case.standing:
+        row["reason"] = f"its case does not stand: {case.reason}"
+    elif lost:
+        record_id = UUID(lost[0]["id"])
+        row["reason"] = "what it rested on was withdrawn or revised"
+        row["cause_id"] = version_id(EVENT_TYPES[lost[0]["kind"]], record_id, revised[record_id])
+    else:
+        row["reason"] = "no meeting counts any more by the case's window and policy"
+
+
+async def revised_evidence(work: Work, rows: Sequence[dict[str, Any]]) -> dict[UUID, int]:
+    """Of all that these rows rest on: what was withdrawn or revised since, with its version now."""
     versions: dict[str, dict[UUID, int]] = {}
     for row in rows:
         for item in row["evidence"]:

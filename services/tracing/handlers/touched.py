@@ -1,7 +1,8 @@
 """Evaluators of new facts: find the cases that a committed fact may change, and have them judged.
 
 They run after the commit of the fact, so a case judged meanwhile either saw the fact or asks to be
-judged once more (see `case_judgement`).
+judged once more (see `case_judgement`). So it is with co-locations: whoever changes where a case's
+person stayed makes its (case, place) due in the same transaction.
 """
 
 from __future__ import annotations
@@ -9,12 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from services.tracing.handlers.watch import places_met
 from services.tracing.repository import flagged
+from services.tracing.repository.co_locations import co_location_key
 from shared.database.work import Work
 
 
 async def judge_visits(work: Work, batch_ids: Sequence[str]) -> None:
-    """Keys are batches of visits as they were stored."""
+    """Keys are batches of visits as they were stored. The live decision comes first: what it makes
+    due is judged before the cases, which take longer."""
+    met = await places_met(work, _ids(batch_ids))
+    work.due("co_location", (co_location_key(case_id, place_id) for case_id, place_id in met))
     work.due("case", await flagged.touched_by_visits(work, _ids(batch_ids)))
 
 

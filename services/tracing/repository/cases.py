@@ -37,6 +37,12 @@ async def load_case(reader: Reader, case_id: UUID) -> Row[Any] | None:
     return (await reader.execute(select(table).where(table.c.id == case_id))).first()
 
 
+async def load_cases(reader: Reader, case_ids: Sequence[UUID]) -> list[Row[Any]]:
+    table = decisions.case
+    these = func.any(cast(list(case_ids), ARRAY(Uuid)))
+    return list((await reader.execute(select(table).where(table.c.id == these))).all())
+
+
 async def save_case(work: Work, values: dict[str, Any]) -> None:
     """The new version of a case in place of the last."""
     table = decisions.case

@@ -16,6 +16,7 @@ from services.tracing.domain.city.block import Meetings, Stays, no_meetings, no_
 from services.tracing.domain.city.city import Change, City, Ids, Rows, found_city, segment_days
 from services.tracing.domain.city.numbers import Numbers, ids_from_bytes, ids_of
 from services.tracing.domain.city.times import NEVER, day_start, instant, micros
+from services.tracing.repository.journal import Head, head_sql
 from shared.database.work import ReadSession
 
 Array = NDArray[Any]
@@ -34,11 +35,7 @@ MEETING_RECORD = np.dtype(
      ("seconds", TIME_FIELD)]
 )  # fmt: skip
 
-HEAD = text("""
-    SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint) AS oldest,
-        CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint) AS newest,
-        CAST(CAST('tracing.journal' AS regclass) AS oid) AS journal
-""")
+HEAD = text(f"SELECT {head_sql('tracing.journal')}")
 JOURNAL = text("""
     SELECT DISTINCT batch_id, transaction_id FROM tracing.journal
     WHERE transaction_id >= :oldest
@@ -87,16 +84,6 @@ NEW_PLACE_KINDS = text("""
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """Where a snapshot stands: its oldest running and its next transaction, and which table the
-    journal is (a restore makes another one)."""
-
-    oldest: int
-    newest: int
-    journal: int
-
-
-@dataclass(frozen=True, slots=True)
 class Tail:
     """What a city has of the journal. `seen` are batches of transactions from `head.oldest` on."""
 
@@ -133,7 +120,7 @@ async def read_city(
 async def read_change(session: ReadSession, city: City, tail: Tail) -> tuple[Change | None, Tail]:
     """What was committed since; None when nothing was. `LookupError` when the tail is broken."""
     head = await read_head(session)
-    if head.journal != tail.head.journal or head.newest < tail.head.newest:
+    if not head.follows(tail.head):
         raise LookupError("the database is another one than the city was read from")
     found = await _journal(session, tail.head.oldest)
     new = [batch_id for batch_id in found if batch_id not in tail.seen]

@@ -8,7 +8,9 @@ from datetime import date, datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, select
+from sqlalchemy import ColumnElement, Table, Uuid, func, select
+from sqlalchemy import cast as cast_sql
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from services.tracing.domain.case import CaseEvidence, EvidenceKind, Verdict
 from services.tracing.tables import facts
@@ -178,7 +180,10 @@ async def revised_among(
     for kind, versions in evidence.items():
         table = tables[kind]
         rows = await reader.execute(
-            select(table.c.id, table.c.version).where(table.c.id.in_(list(versions)))
+            select(table.c.id, table.c.version).where(
+                # One array: a statement takes 32,767 parameters at most.
+                table.c.id == func.any(cast_sql(list(versions), ARRAY(Uuid)))
+            )
         )
         found |= {row.id: row.version for row in rows if row.version > versions[row.id]}
     return found

@@ -184,9 +184,12 @@ def sources_sql(*, evidence: bool) -> str:
     return _SOURCES.format(own="visit.id, visit.version," if evidence else "")
 
 
-def met_at_place_sql(*, evidence: bool) -> str:
-    """Everybody who met those stays: one range of the index for each of them."""
+def met_at_place_sql(*, evidence: bool, cases: bool = False) -> str:
+    """Everybody who met those stays: one range of the index for each of them. With `cases` each
+    stay knows whose case it is of."""
     ids = ", own.id AS own_id, own.version AS own_version, visit.id, visit.version"
+    if cases:
+        ids += ", own.case_id"
     return _MET_AT_PLACE.format(
         evidence=ids if evidence else "", theirs="visit.id, visit.version," if evidence else ""
     )

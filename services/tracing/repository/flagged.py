@@ -7,6 +7,7 @@ facts; both run after the facts were committed. Whoever changes them judges its 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import TextClause, text
@@ -14,6 +15,7 @@ from sqlalchemy import TextClause, text
 from services.tracing.domain.exposure import ExposureRule, Source
 from services.tracing.repository.cases import case_key
 from services.tracing.repository.exposure_sql import source_parameters, sources_sql
+from shared.clock import real_now
 from shared.database.work import Work
 from shared.policy import Reader
 
@@ -36,12 +38,17 @@ FLAG = text("""
         IS DISTINCT FROM (excluded.from_at, excluded.until_at)
 """)
 
-# Two statements: one cannot delete and insert a row of the same key.
+# Two statements: one cannot delete and insert a row of the same key. A stay that went to another
+# person or place is forgotten and noted anew, so that what is returned names both; one that goes
+# there between the two statements is left for the judgement that its correction asks for.
 FORGET_PRESENCE = text(
     f"""
     WITH {_SOURCES}
-    DELETE FROM tracing.presence WHERE case_id = :case_id
-        AND NOT visit_id IN (SELECT id FROM own_visit)
+    DELETE FROM tracing.presence WHERE case_id = :case_id AND NOT EXISTS (
+        SELECT FROM own_visit AS own WHERE own.id = presence.visit_id
+            AND own.source_id = presence.person_id AND own.place_id = presence.place_id
+    )
+    RETURNING person_id, place_id
     """  # noqa: S608 - put together from constants
 )
 
@@ -49,52 +56,102 @@ NOTE_PRESENCE = text(
     f"""
     WITH {_SOURCES}
     INSERT INTO tracing.presence AS presence (
-        case_id, visit_id, person_id, place_id, from_at, until_at, minimum_seconds, dwell_seconds
+        case_id, visit_id, visit_version, person_id, place_id, place_kind, from_at, until_at,
+        minimum_seconds, dwell_seconds
     )
-    SELECT CAST(:case_id AS uuid), id, source_id, place_id, from_at, until_at, minimum_seconds,
-        dwell_seconds
+    SELECT CAST(:case_id AS uuid), id, version, source_id, place_id, kind, from_at, until_at,
+        minimum_seconds, dwell_seconds
     FROM own_visit
     ON CONFLICT (case_id, visit_id) DO UPDATE SET
-        person_id = excluded.person_id, place_id = excluded.place_id,
+        visit_version = excluded.visit_version, place_kind = excluded.place_kind,
         from_at = excluded.from_at, until_at = excluded.until_at,
         minimum_seconds = excluded.minimum_seconds, dwell_seconds = excluded.dwell_seconds
-    WHERE (presence.person_id, presence.place_id, presence.from_at, presence.until_at,
+    WHERE presence.person_id = excluded.person_id AND presence.place_id = excluded.place_id
+        AND (presence.visit_version, presence.place_kind, presence.from_at, presence.until_at,
             presence.minimum_seconds, presence.dwell_seconds)
-        IS DISTINCT FROM (excluded.person_id, excluded.place_id, excluded.from_at,
+        IS DISTINCT FROM (excluded.visit_version, excluded.place_kind, excluded.from_at,
             excluded.until_at, excluded.minimum_seconds, excluded.dwell_seconds)
+    RETURNING person_id, place_id
     """  # noqa: S608 - put together from constants
 )
 
+NOTE_CHANGE = text("""
+    INSERT INTO tracing.presence_change (case_id, transaction_id, written_at)
+    VALUES (:case_id, CAST(CAST(pg_current_xact_id() AS text) AS bigint), :written_at)
+    ON CONFLICT DO NOTHING
+""")
 
-async def flag(work: Work, case_id: UUID, sources: Sequence[Source], rule: ExposureRule) -> bool:
-    """Note whom this case watches and where they were; True when that changed."""
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """What a judgement changed in whom and where a case watches; `places` are those where the own
+    person of the case stays otherwise than before."""
+
+    changed: bool
+    places: frozenset[UUID]
+
+
+async def flag(
+    work: Work, case_id: UUID, sources: Sequence[Source], rule: ExposureRule
+) -> Watching:
+    """Note whom this case watches and where they were; the first source is the case itself."""
     parameters = source_parameters(sources, rule)
     people = {name: parameters[name] for name in ("person_ids", "from_ats", "until_ats")}
     gone = await work.execute(
         FORGET_FLAGGED, {"case_id": case_id, "person_ids": people["person_ids"]}
     )
     new = await work.execute(FLAG, people | {"case_id": case_id})
-    left = await work.execute(FORGET_PRESENCE, parameters | {"case_id": case_id})
-    met = await work.execute(NOTE_PRESENCE, parameters | {"case_id": case_id})
-    return any(result.rowcount for result in (gone, new, left, met))
+    stays = [
+        row
+        for statement in (FORGET_PRESENCE, NOTE_PRESENCE)
+        for row in (await work.execute(statement, parameters | {"case_id": case_id})).all()
+    ]
+    own = sources[0].person_id
+    places = frozenset(row.place_id for row in stays if row.person_id == own)
+    await _note_change(work, case_id, places)
+    return Watching(bool(gone.rowcount or new.rowcount or stays), places)
 
 
-async def unflag(work: Work, case_id: UUID) -> bool:
-    """Watch nobody for this case any more; True when that changed."""
-    gone = [await work.execute(statement, {"case_id": case_id}) for statement in UNFLAG]
-    return any(result.rowcount for result in gone)
+async def unflag(work: Work, case_id: UUID, own: UUID) -> Watching:
+    """Watch nobody for this case any more; `own` is its person."""
+    gone = await work.execute(UNFLAG, {"case_id": case_id})
+    stays = (await work.execute(FORGET_ALL_PRESENCE, {"case_id": case_id})).all()
+    places = frozenset(row.place_id for row in stays if row.person_id == own)
+    await _note_change(work, case_id, places)
+    return Watching(bool(gone.rowcount or stays), places)
 
 
-UNFLAG = (
-    text("DELETE FROM tracing.flagged WHERE case_id = :case_id"),
-    text("DELETE FROM tracing.presence WHERE case_id = :case_id"),
-)
+async def _note_change(work: Work, case_id: UUID, places: frozenset[UUID]) -> None:
+    """Whoever holds these stays in memory finds by this that they are others now."""
+    if places:
+        await work.execute(NOTE_CHANGE, {"case_id": case_id, "written_at": real_now()})
+
+
+UNFLAG = text("DELETE FROM tracing.flagged WHERE case_id = :case_id")
+FORGET_ALL_PRESENCE = text("""
+    DELETE FROM tracing.presence WHERE case_id = :case_id RETURNING person_id, place_id
+""")
 
 ANYBODY_FLAGGED = text("SELECT EXISTS (SELECT FROM tracing.flagged)")
 
-# A visit touches a case when its person is watched at that time, or when it overlaps the stay of a
-# watched person for long enough to count there.
-BY_VISITS = text("""
+# Visits that overlap the stay of a watched person for long enough to count there.
+MET = """
+    visit JOIN tracing.presence ON presence.place_id = visit.place_id
+        AND presence.until_at > visit.arrived_at
+    CROSS JOIN LATERAL (
+        SELECT greatest(visit.arrived_at, presence.from_at) AS from_at, least(
+            presence.until_at, COALESCE(
+                visit.left_at, visit.arrived_at + make_interval(secs => presence.dwell_seconds)
+            )
+        ) AS until_at
+    ) AS met
+    WHERE presence.person_id <> visit.person_id AND met.until_at > met.from_at
+        AND met.until_at - met.from_at >= make_interval(secs => presence.minimum_seconds)
+"""
+
+# A visit touches a case when its person is watched at that time, or when it meets a watched person.
+BY_VISITS = text(
+    f"""
     WITH visit AS MATERIALIZED (
         SELECT visit.person_id, visit.place_id, visit.arrived_at, visit.left_at
         FROM tracing.visit WHERE visit.batch_id = ANY(CAST(:batch_ids AS uuid[])) AND standing
@@ -103,23 +160,12 @@ BY_VISITS = text("""
         FROM visit JOIN tracing.flagged ON flagged.person_id = visit.person_id
             AND flagged.until_at > visit.arrived_at
         UNION
-        SELECT presence.case_id
-        FROM visit JOIN tracing.presence ON presence.place_id = visit.place_id
-            AND presence.until_at > visit.arrived_at
-        CROSS JOIN LATERAL (
-            SELECT greatest(visit.arrived_at, presence.from_at) AS from_at, least(
-                presence.until_at, COALESCE(
-                    visit.left_at,
-                    visit.arrived_at + make_interval(secs => presence.dwell_seconds)
-                )
-            ) AS until_at
-        ) AS met
-        WHERE presence.person_id <> visit.person_id AND met.until_at > met.from_at
-            AND met.until_at - met.from_at >= make_interval(secs => presence.minimum_seconds)
+        SELECT presence.case_id FROM {MET}
     )
     SELECT DISTINCT person_id, disease
     FROM tracing."case" JOIN touched ON touched.case_id = "case".id
-""")
+    """  # noqa: S608 - put together from constants
+)
 
 BY_ENCOUNTERS = text("""
     WITH touched AS (

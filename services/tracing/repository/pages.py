@@ -115,6 +115,25 @@ async def list_contacts(
     return int(total.scalar_one()), rows.all()
 
 
+async def list_co_locations(
+    reader: Reader, case_id: UUID, page: Page, *, standing: bool | None
+) -> tuple[int, Sequence[Row[Any]]]:
+    """(how many there are, those of this page), in the order in which they happened."""
+    table = decisions.co_location
+    wanted: list[ColumnElement[bool]] = [table.c.case_id == case_id]
+    if standing is not None:
+        wanted.append(table.c.standing.is_(standing))
+    total = await reader.execute(select(func.count()).select_from(table).where(*wanted))
+    rows = await reader.execute(
+        select(table)
+        .where(*wanted)
+        .order_by(table.c.from_at, table.c.id)
+        .limit(page.size)
+        .offset(page.offset)
+    )
+    return int(total.scalar_one()), rows.all()
+
+
 async def list_acts(reader: Reader, found: Row[Any]) -> list[dict[str, Any]]:
     """Everything that people decided about a case by hand, in order, with author and reason."""
     opening, verdict = facts.opening, facts.verdict

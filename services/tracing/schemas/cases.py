@@ -1,4 +1,4 @@
-"""Cases and contacts as the HTTP door takes and shows them."""
+"""Cases, contacts and co-locations as the HTTP door takes and shows them."""
 
 from __future__ import annotations
 
@@ -139,6 +139,33 @@ class ContactsShown(BaseModel):
     contacts: list[ContactShown]
 
 
+class CoLocationShown(BaseModel):
+    """A visit of a person to a place while the case was there; `visit_id` is the scan's record."""
+
+    id: UUID
+    version: int
+    person_id: UUID
+    place_id: UUID
+    place_kind: str | None
+    visit_id: UUID
+    from_at: AwareDatetime
+    until_at: AwareDatetime
+    minutes: float
+    evidence: list[EvidenceShown]
+    standing: bool
+    reason: str
+    cause_id: UUID | None
+    policy: str | None
+    recorded_at: AwareDatetime
+
+
+class CoLocationsShown(BaseModel):
+    total: int
+    page: int
+    page_size: int
+    co_locations: list[CoLocationShown]
+
+
 class LinkShown(BaseModel):
     id: UUID
     version: int
@@ -184,6 +211,11 @@ def show_case(row: Any) -> dict[str, Any]:
 def show_contact(row: Any) -> ContactShown:
     values = row._mapping
     return ContactShown(**{name: values[name] for name in ContactShown.model_fields})
+
+
+def show_co_location(row: Any) -> CoLocationShown:
+    values = row._mapping
+    return CoLocationShown(**{name: values[name] for name in CoLocationShown.model_fields})
 
 
 def show_link(row: Any, person_id: UUID) -> LinkShown:

@@ -1,8 +1,20 @@
-"""What tracing decided: cases, contacts, and whom a new fact could touch."""
+"""What tracing decided: cases, contacts, co-locations, and whom a new fact could touch."""
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Date, Float, Index, Integer, Table, Text, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    Float,
+    Index,
+    Integer,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from services.tracing.tables import metadata
@@ -69,6 +81,33 @@ contact = Table(
     Index(None, "person_id"),
 )
 
+# One visit of somebody else to a place where a case was: written by the evaluator of (case, place).
+co_location = Table(
+    "co_location",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("case_id", Uuid, nullable=False),
+    Column("place_id", Uuid, nullable=False),
+    Column("place_kind", Text),
+    Column("person_id", Uuid, nullable=False),
+    Column("visit_id", Uuid, nullable=False),
+    instant("from_at"),
+    instant("until_at"),
+    Column("minutes", Float, nullable=False),
+    Column("evidence", JSONB, nullable=False),
+    Column("standing", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("cause_id", Uuid),
+    Column("policy", Text),
+    # Of everything that is announced: two evaluations that agree compare one text.
+    Column("digest", Text, nullable=False),
+    instant("recorded_at"),
+    Index(None, "case_id", "place_id"),
+    Index(None, "case_id", "from_at", "id"),
+    Index(None, "person_id"),
+)
+
 # Whose new facts touch which case: the case's person and its standing close contacts, each with
 # the time in which an exposure to them would count.
 flagged = Table(
@@ -87,11 +126,27 @@ presence = Table(
     metadata,
     Column("case_id", Uuid, primary_key=True),
     Column("visit_id", Uuid, primary_key=True),
+    # Version and kind as they were judged by: another visit or kind of place is another row to
+    # whoever rests on it, also where the times stay as they were.
+    Column("visit_version", Integer, nullable=False),
     Column("person_id", Uuid, nullable=False),
     Column("place_id", Uuid, nullable=False),
+    Column("place_kind", Text, nullable=False),
     instant("from_at"),
     instant("until_at"),
     Column("minimum_seconds", Float, nullable=False),
     Column("dwell_seconds", Float, nullable=False),
     Index(None, "place_id", "until_at"),
+)
+
+# One row per transaction that changed where a case's own person stayed. Whoever holds these stays
+# in memory asks for the transactions that it may not have seen, by their ids, as the city does.
+presence_change = Table(
+    "presence_change",
+    metadata,
+    Column("case_id", Uuid, primary_key=True),
+    Column("transaction_id", BigInteger, primary_key=True, autoincrement=False),
+    instant("written_at"),
+    Index(None, "transaction_id"),
+    Index(None, "written_at"),
 )

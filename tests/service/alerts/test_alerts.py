@@ -7,12 +7,14 @@ import random
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from services.alerts.domain.life import Act
 from services.alerts.errors import ActNotAllowed, AlertNotFound
 from services.alerts.handlers.acts import Acting, act_on_alert
 from services.alerts.handlers.signals import judge_records
 from services.alerts.repository.alerts import evidence_ids
+from services.alerts.tables import signal
 from shared.access import Viewer
 from shared.database.work import Actor, Database
 from shared.events.alerts import SignalChanged
@@ -29,6 +31,7 @@ from tests.service.alerts.town import (
     areas,
     breach,
     case,
+    co_location,
     id_of,
     report,
     result,
@@ -134,6 +137,10 @@ def everything() -> list[Event]:
         breach("r"),
         breach("s"),
         breach("s", standing=False, version=2),
+        co_location("t", of_case="q"),
+        co_location("u", of_case="q"),
+        co_location("u", of_case="q", standing=False, version=2),
+        co_location("v", of_case="p"),
     ]
 
 
@@ -362,6 +369,60 @@ async def test_a_stricter_version_of_a_rule_judges_again_from_its_first_day(town
     )
     await town.settle()
     assert (await town.the_alert()).state == "withdrawn"
+
+
+async def signals_of_kind(town: Town, kind: str) -> list[tuple[bool, str | None]]:
+    async with town.database.read() as session:
+        rows = await session.execute(select(signal).where(signal.c.point_kind == kind))
+        return sorted((row.standing, row.area_id) for row in rows)
+
+
+async def test_a_co_location_is_a_signal_and_by_itself_no_alert(town: Town) -> None:
+    await town.hear(co_location("x"), co_location("y"), co_location("z"))
+    await town.settle()
+    assert await signals_of_kind(town, "co_location") == [(True, COUNTY)] * 3
+    assert await town.alerts() == []
+    await town.hear(co_location("x", standing=False, version=2))
+    await town.settle()
+    assert await signals_of_kind(town, "co_location") == [
+        (False, COUNTY), (True, COUNTY), (True, COUNTY),
+    ]  # fmt: skip
+
+
+async def test_a_co_location_falls_with_its_case_whichever_is_heard_first(town: Town) -> None:
+    await town.hear(case("p", standing=True, version=1), co_location("x"))
+    await town.settle()
+    await town.hear(case("p", standing=False, version=2))
+    await town.settle()
+    assert await signals_of_kind(town, "co_location") == [(False, COUNTY)]
+    await town.hear(co_location("x", standing=False, version=2), co_location("late"))
+    await town.settle()
+    assert {standing for standing, _ in await signals_of_kind(town, "co_location")} == {False}
+    await town.hear(case("p", standing=True, version=3), co_location("x", version=3))
+    await town.settle()
+    assert await signals_of_kind(town, "co_location") == [(True, COUNTY)] * 2
+
+
+async def test_a_rule_may_name_co_locations(town: Town) -> None:
+    document = {
+        "title_zh": "时空伴随聚集", "title_en": "Many were where a case was", "level": "yellow",
+        "point_kinds": ["co_location"], "min_points": 1, "min_kinds": 1, "min_persons": 2,
+        "count_unlinked": True, "window_hours": 24, "area_level": "county", "area_of": "place",
+    }  # fmt: skip
+    file = PolicyFile.model_validate(
+        {
+            "id": "together", "version": 1, "kind": "alerts.rule", "valid_from": START.date(),
+            "source": "test", "author": "test", "document": document,
+        }
+    )  # fmt: skip
+    async with town.database.work(Actor("command")) as work:
+        await store_policy(work, town.database.tables, file, state="active")
+    await town.hear(co_location("x"))
+    await town.settle()
+    assert await town.alerts() == []
+    await town.hear(co_location("y"))
+    await town.settle()
+    assert (await town.the_alert()).rule_id == "together"
 
 
 async def test_acts_are_refused_outside_the_viewers_areas_and_out_of_turn(town: Town) -> None:

@@ -23,7 +23,7 @@ from shared.events.alerts import AlertChanged
 from shared.events.base import Event, Evidence
 from shared.events.intake import AreaChanged, ReportRecorded, ResultReported, ScanRecorded
 from shared.events.quarantine import BreachChanged
-from shared.events.tracing import CaseChanged
+from shared.events.tracing import CaseChanged, CoLocationChanged
 from shared.ids import derived_id
 from tests.unit.alerts.samples import START
 
@@ -148,6 +148,29 @@ def breach(code: str, *, standing: bool = True, version: int = 1) -> BreachChang
         area_id=COUNTY,
         standing=standing,
         reason="seen elsewhere",
+    )
+
+
+def co_location(
+    code: str, *, of_case: str = "p", standing: bool = True, version: int = 1
+) -> CoLocationChanged:
+    """Somebody by this code was at the market while the case was there."""
+    case_person_id = id_of("person", of_case)
+    began_at = START + timedelta(hours=1)
+    return CoLocationChanged(
+        **told("co_location", code, hour=1, version=version),
+        case_id=derived_id("case", case_person_id, "covid19"),
+        case_person_id=case_person_id,
+        person_id=id_of("person", code),
+        visit_id=id_of("scan", code),
+        place_id=id_of("place", "market"),
+        area_id=COUNTY,
+        disease="covid19",
+        from_at=began_at,
+        until_at=began_at + timedelta(minutes=20),
+        minutes=20,
+        standing=standing,
+        reason="co_location: visit at market 20 min",
     )
 
 

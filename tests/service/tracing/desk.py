@@ -81,6 +81,7 @@ class Desk:
         names = ", ".join(f'tracing."{table.name}"' for table in service.metadata.sorted_tables)
         async with self.database.work(Actor("test")) as work:
             await work.execute(text(f"TRUNCATE {names}"))
+        self.database.kept.clear()
         await self.load_presets()
 
     async def hear(self, *events: Event) -> None:
@@ -130,6 +131,17 @@ class Desk:
             )
         )
         return {row["person_id"]: row for row in rows}
+
+    async def co_locations(
+        self, name: str, disease: str = DISEASE, *, standing: bool | None = True
+    ) -> dict[UUID, Mapping[str, Any]]:
+        """Co-locations with a person's case, by the visit of the other."""
+        table = decisions.co_location
+        wanted = [table.c.case_id == case_id_of(id_of(name), disease)]
+        if standing is not None:
+            wanted.append(table.c.standing.is_(standing))
+        rows = await self.rows(select(table).where(*wanted).order_by(table.c.from_at))
+        return {row["visit_id"]: row for row in rows}
 
     async def audit(self, record_id: UUID) -> list[Mapping[str, Any]]:
         audit = standard.audit

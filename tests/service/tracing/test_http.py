@@ -26,6 +26,7 @@ from tests.service.tracing.desk import (
     id_of,
     link,
     person,
+    scan,
 )
 from tests.service.tracing.test_cases import ONSET, at_school, on
 
@@ -137,7 +138,32 @@ async def test_contacts_are_paged_by_degree_with_reasons_and_evidence(
     assert second["evidence"] == [{"kind": "encounter", "id": str(id_of("x")), "version": 1}]
 
 
-@pytest.mark.parametrize("path", ["", "/contacts"])
+async def test_co_locations_are_paged_in_the_order_in_which_they_happened(
+    desk: Desk, client: httpx.AsyncClient
+) -> None:
+    names = [f"near {number}" for number in range(5)]
+    later = scan("own later", "ill", "shop", on(5), left_at=on(5, 6), place_kind="shop")
+    met = scan("met later", "near 0", "shop", on(5), left_at=on(5, 6), place_kind="shop")
+    await desk.tell(*at_school("ill", *names), later, met, declared("d", "ill", ONSET))
+    path = f"/tracing/cases/{case_id_of(id_of('ill'), DISEASE)}/co-locations"
+    seen = []
+    for page in (1, 2, 3):
+        body = (await client.get(path, params={"page": page, "page_size": 2})).json()
+        assert body["total"] == 6
+        seen += body["co_locations"]
+    assert {one["visit_id"] for one in seen} == {
+        str(id_of(name)) for name in ("met later", *(f"scan {name}" for name in names))
+    }
+    assert (seen[-1]["visit_id"], seen[-1]["place_kind"]) == (str(id_of("met later")), "shop")
+    assert [item["kind"] for item in seen[-1]["evidence"]] == ["visit", "visit"]
+    await desk.tell(scan("met later", "near 0", "bar", on(5), left_at=on(5, 6), version=2))
+    standing = await client.get(path, params={"standing": "true"})
+    assert standing.json()["total"] == 5
+    (gone,) = (await client.get(path, params={"standing": "false"})).json()["co_locations"]
+    assert gone["reason"] == "what it rested on was withdrawn or revised"
+
+
+@pytest.mark.parametrize("path", ["", "/contacts", "/co-locations"])
 async def test_a_case_of_another_area_is_not_found(
     desk: Desk, client: httpx.AsyncClient, path: str
 ) -> None:

@@ -12,6 +12,7 @@ from services.alerts.domain.life import Act, State, state_after, state_after_ste
 from services.alerts.domain.readings import (
     KeptSignal,
     read_breach,
+    read_co_location,
     read_report,
     read_result,
     read_scan,
@@ -20,6 +21,7 @@ from services.alerts.domain.readings import (
 from services.alerts.errors import ActNotAllowed
 from shared.events.intake import ReportRecorded, ResultReported, ScanRecorded
 from shared.events.quarantine import BreachChanged
+from shared.events.tracing import CoLocationChanged
 from shared.ids import derived_id
 from tests.unit.alerts.samples import START
 
@@ -126,6 +128,31 @@ def test_scans_results_and_breaches_light_their_points() -> None:
     found = readings[1]
     assert found is not None
     assert found.case_id == derived_id("case", TWO, "covid19")
+
+
+def together(**changes: Any) -> CoLocationChanged:
+    known: dict[str, Any] = {
+        "record_id": ONE, "record_version": 1, "occurred_at": START, "recorded_at": START,
+        "case_id": TWO, "case_person_id": TWO, "person_id": ONE, "visit_id": ONE, "place_id": TWO,
+        "area_id": "cn:1", "disease": "covid19", "from_at": START,
+        "until_at": START + timedelta(minutes=20), "minutes": 20, "reason": "together",
+    }  # fmt: skip
+    return CoLocationChanged(**(known | changes))
+
+
+def test_a_co_location_lights_its_place_and_names_its_case() -> None:
+    reading = read_co_location(together())
+    assert reading is not None
+    assert (reading.point_kind, reading.point_id) == ("co_location", str(TWO))
+    assert (reading.person_id, reading.case_id, reading.lit) == (ONE, TWO, True)
+    assert reading.where.place_area_id == "cn:1"
+    gone = read_co_location(together(standing=False, record_version=2))
+    assert gone is not None
+    assert not gone.lit
+
+
+def test_a_co_location_with_a_drills_case_lights_nothing() -> None:
+    assert read_co_location(together(exercise=True)) is None
 
 
 def kept(**changes: Any) -> KeptSignal:

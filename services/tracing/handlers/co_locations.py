@@ -1,0 +1,141 @@
+"""The evaluator of co-locations: who was at a place while a case was there, by all committed facts.
+
+A key is one case at one place. It is due when a visit there meets the case (`touched`), and when
+the case, its window, its person's stays or the kind of the place change (`case_judgement`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from services.tracing.domain.case import version_id
+from services.tracing.domain.co_location import CoLocation, co_locations
+from services.tracing.handlers.contact_changes import CaseFacts, revised_evidence, withdraw
+from services.tracing.repository.cases import load_cases
+from services.tracing.repository.co_locations import (
+    areas_of,
+    load_co_locations,
+    meetings_at,
+    parse_co_location_key,
+    save_co_locations,
+    stored_at,
+)
+from shared.database.work import AuditDetails, Work
+from shared.events.base import Evidence
+from shared.events.tracing import CaseChanged, CoLocationChanged
+
+ROW = (
+    "id", "case_id", "place_id", "place_kind", "person_id", "visit_id", "from_at", "until_at",
+    "minutes", "reason",
+)  # fmt: skip
+
+
+async def judge_co_locations(work: Work, keys: Sequence[str]) -> None:
+    """Write the difference between what should stand at these keys and what is stored.
+
+    The case is read after the meetings: one that falls in between is seen to have fallen, and its
+    co-locations say so. One that comes to stand makes its keys due again.
+    """
+    pairs = [parse_co_location_key(key) for key in keys]
+    wanted = co_locations(await meetings_at(work, pairs))
+    stored = await stored_at(work, pairs)
+    cases = await _cases(work, {case_id for case_id, _ in pairs})
+    rows: list[dict[str, Any]] = []
+    for record_id, one in sorted(wanted.items()):
+        case, known = cases[one.case_id], stored.get(record_id)
+        digest = one.digest(case.policy, exercise=case.exercise)
+        if not case.standing or (known and known.standing and known.digest == digest):
+            continue
+        version = known.version + 1 if known else 1
+        rows.append(_row(work, case, one) | {"version": version, "digest": digest})
+    gone = sorted(
+        record_id
+        for record_id, known in stored.items()
+        if known.standing and not (record_id in wanted and cases[known.case_id].standing)
+    )
+    if gone:
+        rows += await _withdrawn(work, cases, gone)
+    if rows:
+        await save_co_locations(work, rows)
+        areas = await areas_of(work, sorted({row["place_id"] for row in rows}))
+        for row in rows:
+            _tell(work, cases[row["case_id"]], row, areas.get(row["place_id"]))
+
+
+async def _cases(work: Work, case_ids: set[UUID]) -> dict[UUID, CaseFacts]:
+    """Every case that has a key has a row: both are written in one transaction."""
+    return {
+        row.id: CaseFacts(
+            id=row.id,
+            person_id=row.person_id,
+            disease=row.disease,
+            version_id=version_id(CaseChanged.type, row.id, row.version),
+            standing=row.standing,
+            reason=row.reason,
+            policy=row.policy,
+            area_id=row.area_id,
+            exercise=row.exercise,
+        )
+        for row in await load_cases(work, sorted(case_ids))
+    }
+
+
+def _row(work: Work, case: CaseFacts, one: CoLocation) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in ROW} | {
+        "evidence": [item.model_dump(mode="json") for item in one.evidence],
+        "standing": True,
+        "cause_id": case.version_id,
+        "policy": case.policy,
+        "recorded_at": work.now(),
+    }
+
+
+async def _withdrawn(
+    work: Work, cases: Mapping[UUID, CaseFacts], record_ids: Sequence[UUID]
+) -> list[dict[str, Any]]:
+    """The next versions of those that nothing carries any more, each with what took it away."""
+    found = [dict(row._mapping) for row in await load_co_locations(work, record_ids)]
+    fallen = {case.id for case in cases.values() if not case.standing}
+    revised = await revised_evidence(work, [row for row in found if row["case_id"] not in fallen])
+    for row in found:
+        withdraw(row, cases[row["case_id"]], revised, now=work.now())
+    return found
+
+
+def _tell(work: Work, case: CaseFacts, row: Mapping[str, Any], area_id: str | None) -> None:
+    work.announce(
+        CoLocationChanged(
+            record_id=row["id"],
+            record_version=row["version"],
+            occurred_at=row["from_at"],
+            recorded_at=row["recorded_at"],
+            exercise=case.exercise,
+            case_id=case.id,
+            case_person_id=case.person_id,
+            person_id=row["person_id"],
+            visit_id=row["visit_id"],
+            place_id=row["place_id"],
+            place_kind=row["place_kind"],
+            area_id=area_id,
+            disease=case.disease,
+            from_at=row["from_at"],
+            until_at=row["until_at"],
+            minutes=row["minutes"],
+            evidence=tuple(Evidence.model_validate(item) for item in row["evidence"]),
+            standing=row["standing"],
+            reason=row["reason"],
+            cause_id=row["cause_id"],
+            policy=row["policy"],
+        )
+    )
+    work.audit(
+        "co_location_found" if row["standing"] else "co_location_withdrawn",
+        "co_location",
+        row["id"],
+        version=row["version"],
+        details=AuditDetails(
+            area_id=area_id, reason=row["reason"], policy=row["policy"], cause_id=row["cause_id"]
+        ),
+    )

@@ -1,0 +1,76 @@
+"""The stays of cases in memory are those of the table, after any order of changes; and what follows
+from them is what brute force finds."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from services.tracing.handlers.watch import WATCH, Watch, places_met
+from services.tracing.repository.watched import all_own_stays, met_by_written
+from services.tracing.tables import facts
+from shared.database.work import Actor
+from tests.service.tracing.desk import Desk, id_of
+from tests.service.tracing.town import WINDOW, Size, Town, sizes, who
+
+
+async def check_memory(desk: Desk) -> None:
+    """The memory holds what the table holds, and says of every batch what SQL says."""
+    batches = {row["batch_id"] for row in await desk.rows(select(facts.visit.c.batch_id))}
+    async with desk.database.work(Actor("test")) as work:
+        watch = desk.database.kept.setdefault(WATCH, Watch(10_000))
+        watched = await watch.current(work)
+        assert watched is not None
+        table = await all_own_stays(work, most=10_000)
+        stays = [stay for of_case in table.values() for stay in of_case]
+        assert sorted(map(repr, watched.stays)) == sorted(map(repr, stays))
+        assert watched.count == len(stays)
+        for batch_id in batches:
+            assert await places_met(work, [batch_id]) == await met_by_written(work, [batch_id])
+        every = sorted(batches)
+        assert await places_met(work, every) == await met_by_written(work, every)
+
+
+def by_force(town: Town, name: str) -> dict[UUID, tuple[UUID, datetime, datetime]]:
+    return {
+        UUID(visit): (UUID(person), first, last)
+        for visit, (person, first, last) in town.world.co_locations(who(name), *WINDOW).items()
+    }
+
+
+@settings(
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(size=sizes, seed=st.integers(0, 1 << 32))
+async def test_memory_is_the_table_and_the_end_is_what_brute_force_finds_in_any_order(
+    desk: Desk, size: Size, seed: int
+) -> None:
+    await desk.clear()
+    town = Town(size, seed)
+    order = town.random
+    events = [*town.events, *order.sample(town.events, k=len(town.events) // 3)]
+    order.shuffle(events)
+    while events:
+        number = order.randint(1, 12)
+        batch, events = events[:number], events[number:]
+        await desk.hear(*batch)
+        for _ in range(order.randint(0, 6)):
+            await desk.due.judge_once()
+        if order.random() < 0.5:
+            await check_memory(desk)
+    await desk.judge()
+    await check_memory(desk)
+    cases = ["a", "b"] if size.second_case else ["a"]
+    for name in cases:
+        found = await desk.co_locations(name)
+        told = {
+            visit_id: (row["person_id"], row["from_at"], row["until_at"])
+            for visit_id, row in found.items()
+        }
+        assert told == by_force(town, name), id_of(name)
