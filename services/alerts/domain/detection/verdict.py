@@ -96,6 +96,11 @@ class Verdicts:
         codes = np.where(hit, reason, self.abstains).astype(np.uint8)
         return replace(self, abstains=codes, alarm=self.alarm & ~hit)
 
+    def replaced(self, where: BoolArray, reason: Abstention) -> Self:
+        """The same verdicts with another reason; for those that abstain already."""
+        codes = np.where(where, reason, self.abstains).astype(np.uint8)
+        return replace(self, abstains=codes, alarm=self.alarm & ~where)
+
 
 def conclude(
     counts: Counts,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +87,9 @@ def difference(got: FloatArray, want: FloatArray, *, floor: float = 1e-3) -> flo
 
 def same_alarms(got: Verdicts, vector: Vector) -> bool:
     return bool((got.alarm[..., vector.first :] == vector.alarms).all())
+
+
+def dates_of(vector: Vector) -> list[date] | None:
+    if not vector.series.get("epoch_as_date"):
+        return None
+    return [date.fromisoformat(one) for one in vector.series["epochs"]]
