@@ -62,7 +62,7 @@ def load(folder: Path, name: str) -> dict[str, Any]:
     return loaded
 
 
-def vectors(folder: Path, *prefixes: str) -> Iterator[Vector]:
+def vectors(folder: Path, *prefixes: str, needs: str = "alarm") -> Iterator[Vector]:
     """Every vector whose method's name begins with one of the prefixes, over all the files."""
     for path in sorted((folder / "detectors").glob("*.json")):
         content = json.loads(path.read_text("utf-8"))
@@ -70,7 +70,7 @@ def vectors(folder: Path, *prefixes: str) -> Iterator[Vector]:
         if not isinstance(methods, dict):
             continue
         for name, method in methods.items():
-            if name.startswith(prefixes) and "alarm" in method:
+            if name.startswith(prefixes) and needs in method:
                 yield Vector(path.stem, name, content["series"], method)
 
 
