@@ -98,4 +98,4 @@ def _count_at(deviate: FloatArray, m: FloatArray, rule: Cusum) -> FloatArray:
             count = np.maximum(power, 0.0) ** 1.5
         else:
             count = m + deviate * np.sqrt(m + rule.heterogeneity * m**2)
-    return np.maximum(count, 0.0)
+    return np.where(np.isnan(m), np.nan, np.maximum(count, 0.0))
