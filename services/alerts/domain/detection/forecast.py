@@ -23,7 +23,7 @@ from services.alerts.domain.detection.verdict import (
 from services.alerts.domain.detection.window import trailing
 
 # Points fitted at once times reference points each: what a processor's cache holds.
-BATCH_CELLS = 200_000
+BATCH_CELLS = 50_000
 
 
 @dataclass(frozen=True, slots=True)

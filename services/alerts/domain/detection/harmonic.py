@@ -112,7 +112,7 @@ def _solutions(design: FloatArray, weight: FloatArray, working: FloatArray) -> F
     """Weighted least squares by orthogonal decomposition: a wave over a part of a year is nearly a
     constant, which normal equations would square. NaN for a series without one solution."""
     root = np.sqrt(weight)
-    sound = np.isfinite(root).all(axis=1) & np.isfinite(working).all(axis=1)
+    sound = np.asarray(np.isfinite(root + working).all(axis=1))
     answer = np.full((len(weight), design.shape[1]), np.nan)
     rooted = root[sound, :, None] * design
     orthogonal, upper = np.linalg.qr(rooted)
@@ -167,4 +167,4 @@ def _score(y: FloatArray, known: BoolArray, mean: FloatArray, alpha: FloatArray)
     unit = digamma(y + size) - digamma(size) + np.log(size / (size + mean))
     unit = unit + (mean - y) / (size + mean)
     # d/d(size) is `unit`; alpha falls as size rises.
-    return -np.where(known, unit, 0.0).sum(axis=1)
+    return np.asarray(-np.where(known, unit, 0.0).sum(axis=1))

@@ -19,6 +19,8 @@ from services.alerts.domain.detection.verdict import BoolArray, FloatArray
 STEPS_MAX = 25
 TOLERANCE = 1e-8
 MEAN_LEAST = float(np.finfo(np.float64).eps)
+LINEAR_LEAST = float(np.log(MEAN_LEAST))
+LINEAR_MOST = 700.0
 START = 0.1
 IntArray = NDArray[np.int64]
 
@@ -55,15 +57,29 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
-    """One weighted least squares solution."""
+class _Basis:
+    """What a design contributes to every step: sums over levels are products with `sums`."""
 
-    linear: FloatArray  # (series, points)
+    design: Design
+    members: FloatArray  # (points, levels), 1 where a point is in a level
+    sums: FloatArray  # (points, 3 · levels): members, and members times time and its square
+
+    @classmethod
+    def of(cls, design: Design) -> _Basis:
+        members = design.members
+        time = design.time[:, None]
+        return cls(design, members, np.hstack([members, members * time, members * time**2]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One weighted least squares solution: (series, points) first, then (series, levels)."""
+
+    linear: FloatArray
     weight: FloatArray
-    centred: FloatArray  # time from its mean in the level
-    level_weight: FloatArray  # (series, levels)
+    level_weight: FloatArray
     level_time: FloatArray
-    time_spread: FloatArray  # (series,)
+    time_spread: FloatArray  # (series,), within levels
     slope: FloatArray
     forecast: FloatArray
 
@@ -73,79 +89,88 @@ def fit(counts: FloatArray, weights: FloatArray, design: Design) -> Fit:
     known = ~np.isnan(counts)
     y = np.where(known, counts, 0.0)
     prior = np.where(known, weights, 0.0)
-    members = design.members
+    basis = _Basis.of(design)
     mean = y + START
     linear = np.log(mean)
-    deviance = _deviance(y, mean, prior)
-    state = _solve(y, mean, linear, prior, (design, members))
+    saturated = (prior * (y * np.log(np.where(y > 0, y, 1.0)) - y)).sum(axis=1)
+    deviance = _deviance(y, mean, linear, prior, saturated)
+    whole = _solve(y, mean, linear, prior, basis)
+    state = whole
     converged = np.zeros(len(y), dtype=np.bool_)
     running = np.arange(len(y))
-    whole = state
     for number in range(STEPS_MAX):
+        here = running if len(running) < len(y) else np.s_[:]
         if number:
-            state = _solve(
-                y[running], mean[running], whole.linear[running], prior[running], (design, members)
-            )
-            whole = _placed(whole, state, running)
-        mean[running] = np.maximum(np.exp(np.minimum(state.linear, 700.0)), MEAN_LEAST)
-        now = _deviance(y[running], mean[running], prior[running])
-        done = np.abs(now - deviance[running]) / (np.abs(now) + 0.1) < TOLERANCE
-        deviance[running] = now
+            state = _solve(y[here], mean[here], linear[here], prior[here], basis)
+            _place(whole, state, running)
+        # R's log link does not let a mean fall below the rounding of 1.
+        linear[here] = np.clip(state.linear, LINEAR_LEAST, LINEAR_MOST)
+        mean[here] = np.exp(linear[here])
+        now = _deviance(y[here], mean[here], linear[here], prior[here], saturated[here])
+        done = np.abs(now - deviance[here]) / (np.abs(now) + 0.1) < TOLERANCE
+        deviance[here] = now
         converged[running[done]] = True
         running = running[~done & np.isfinite(now)]
         if not len(running):
             break
-    return _result(whole, mean, known, converged, design)
+    return _result(whole, mean, known, converged, basis)
 
 
-def _placed(whole: _Step, part: _Step, rows: IntArray) -> _Step:
+def _place(whole: _Step, part: _Step, rows: IntArray) -> None:
     for name in _Step.__dataclass_fields__:
         getattr(whole, name)[rows] = getattr(part, name)
-    return whole
 
 
-def _deviance(y: FloatArray, mean: FloatArray, prior: FloatArray) -> FloatArray:
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        unit = np.where(y > 0, y * np.log(np.where(y > 0, y, 1.0) / mean), 0.0) - (y - mean)
-    total: FloatArray = 2.0 * (prior * unit).sum(axis=1)
-    return total
-
-
-def _solve(
+def _deviance(
     y: FloatArray,
     mean: FloatArray,
     linear: FloatArray,
     prior: FloatArray,
-    layout: tuple[Design, FloatArray],
+    saturated: FloatArray,
+) -> FloatArray:
+    """Twice the likelihood that is missing; `saturated` is the part without the mean."""
+    fitted = np.einsum("sp,sp->s", prior, y * linear - mean)
+    return np.asarray(2.0 * (saturated - fitted))
+
+
+def _solve(
+    y: FloatArray, mean: FloatArray, linear: FloatArray, prior: FloatArray, basis: _Basis
 ) -> _Step:
-    design, members = layout
     weight = prior * mean
-    working = linear + (y - mean) / mean
-    level_weight = weight @ members
+    levels = basis.members.shape[1]
+    sums = weight @ basis.sums
+    level_weight = sums[:, :levels]
+    # Weight times the working response linear + (y - mean) / mean.
+    working = (weight * linear + prior * (y - mean)) @ basis.sums[:, : 2 * levels]
     with np.errstate(divide="ignore", invalid="ignore"):
-        level_mean = (weight * working) @ members / level_weight
-        level_time = (weight * design.time) @ members / level_weight
-    centred = design.time - level_time[:, design.level]
-    centred = np.where(weight > 0, centred, 0.0)
-    spread = (weight * centred**2).sum(axis=1)
+        inverse = np.where(level_weight > 0, 1.0 / level_weight, 0.0)
+    level_mean = working[:, :levels] * inverse
+    level_time = sums[:, levels : 2 * levels] * inverse
+    squares = sums[:, 2 * levels :] - level_time * sums[:, levels : 2 * levels]
+    spread = squares.sum(axis=1)
     slope = np.zeros(len(y))
-    if design.trend:
+    if basis.design.trend:
+        apart = working[:, levels:] - level_time * working[:, :levels]
         with np.errstate(divide="ignore", invalid="ignore"):
-            slope = (weight * centred * np.where(weight > 0, working, 0.0)).sum(axis=1) / spread
-    fitted = np.where(weight > 0, level_mean[:, design.level], 0.0) + slope[:, None] * centred
-    forecast = level_mean[:, 0] - slope * level_time[:, 0]
-    return _Step(fitted, weight, centred, level_weight, level_time, spread, slope, forecast)
+            slope = apart.sum(axis=1) / spread
+    start = level_mean - slope[:, None] * level_time
+    fitted = start @ basis.members.T + slope[:, None] * basis.design.time
+    forecast = np.where(level_weight[:, 0] > 0, start[:, 0], np.nan)
+    return _Step(fitted, weight, level_weight, level_time, spread, slope, forecast)
 
 
 def _result(
-    step: _Step, mean: FloatArray, known: BoolArray, converged: BoolArray, design: Design
+    step: _Step, mean: FloatArray, known: BoolArray, converged: BoolArray, basis: _Basis
 ) -> Fit:
+    design = basis.design
     with np.errstate(divide="ignore", invalid="ignore"):
         slope_variance = 1.0 / step.time_spread if design.trend else np.zeros(len(mean))
+        inverse = np.where(step.level_weight > 0, 1.0 / step.level_weight, 0.0)
         forecast_variance = 1.0 / step.level_weight[:, 0]
         forecast_variance = forecast_variance + step.level_time[:, 0] ** 2 * slope_variance
-        share = 1.0 / step.level_weight[:, design.level]
-        hat = step.weight * (share + step.centred**2 * slope_variance[:, None])
+        centred = design.time - step.level_time @ basis.members.T
+        share = inverse @ basis.members.T
+        hat = step.weight * (share + centred**2 * slope_variance[:, None])
     levels = (step.level_weight > 0).sum(axis=1)
     freedom = known.sum(axis=1) - levels - (1 if design.trend else 0)
     sound = converged & np.isfinite(step.forecast) & np.isfinite(forecast_variance) & (freedom > 0)

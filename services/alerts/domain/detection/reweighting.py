@@ -56,8 +56,8 @@ def _weights(counts: FloatArray, fitted: Fit, threshold: float) -> FloatArray:
     the number of known points."""
     known = ~np.isnan(counts)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        residual = 1.5 * (counts ** (2.0 / 3.0) - fitted.mean ** (2.0 / 3.0))
-        residual /= fitted.mean ** (1.0 / 6.0)
+        root = np.cbrt(fitted.mean)
+        residual = 1.5 * (np.cbrt(counts) ** 2 - root**2) / np.sqrt(root)
         dispersion = np.maximum(_mean_square(counts, fitted, fitted.weight), 1.0)
         residual /= np.sqrt(dispersion[:, None] * (1.0 - fitted.hat))
         raw = np.where(residual > threshold, residual**-2.0, 1.0)

@@ -202,7 +202,7 @@ class _Map:
         limit = float(maxima[-1 - spared]) if spared >= 0 else np.inf
         while free.any():
             open_ = np.where(free[:, None], ratios, 0.0)
-            zone, duration = np.unravel_index(int(open_.round(TIE_DIGITS).argmax()), open_.shape)
+            zone, duration = divmod(int(open_.round(TIE_DIGITS).argmax()), open_.shape[1])
             ratio = float(open_[zone, duration])
             if ratio <= 0.0:
                 return
@@ -210,7 +210,7 @@ class _Map:
             p_value = (1.0 + larger) / (1.0 + simulations)
             yield Cluster(
                 locations=zones[zone],
-                since=self.counts.shape[1] - 1 - int(duration),
+                since=self.counts.shape[1] - 1 - duration,
                 observed=float(observed[zone, duration]),
                 expected=float(self.expected[zone, duration]),
                 ratio=ratio,

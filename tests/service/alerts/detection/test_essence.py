@@ -21,7 +21,8 @@ METHODS: dict[str, Callable[[Counts], essence.EssenceVerdicts]] = {
 def _colours(got: essence.EssenceVerdicts) -> list[str]:
     """Blue and grey both say that nothing is to be done; Rnssp writes blue over grey for low days
     of the first weeks."""
-    return np.select([got.verdicts.alarm, got.warning], ["red", "yellow"], "none").tolist()
+    chosen = np.select([got.verdicts.alarm, got.warning], ["red", "yellow"], "none")
+    return [str(one) for one in chosen]
 
 
 def test_numbers_and_colours_equal_rnssp(outside_data: Path) -> None:

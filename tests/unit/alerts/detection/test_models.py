@@ -38,7 +38,7 @@ def _plain_regression(y: FloatArray, weights: FloatArray, x: FloatArray) -> Floa
 @given(seed=seeds)
 def test_the_closed_form_is_the_regression(seed: int) -> None:
     random = np.random.default_rng(seed)
-    y = random.poisson(np.exp(1.5 + 0.02 * TIME + 0.3 * LEVEL)) + 1.0
+    y = 1.0 + random.poisson(np.exp(1.5 + 0.02 * TIME + 0.3 * LEVEL)).astype(np.float64)
     weights = random.uniform(0.2, 1.0, 30)
     x = np.column_stack([np.eye(3)[LEVEL], TIME])
     beta = _plain_regression(y, weights, x)
