@@ -12,16 +12,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from services.alerts.domain.detection.quantile import at_least, quantile
-from services.alerts.domain.detection.rki import SYSTEM_3, PastYears
 from services.alerts.domain.detection.verdict import Counts, Verdicts, conclude
-from services.alerts.domain.detection.window import moments
+from services.alerts.domain.detection.window import SYSTEM_3, PastYears, moments
 
 PRIOR_CASES = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Bayes:
-    """`references`: SYSTEM_1, SYSTEM_2 or SYSTEM_3 of rki.py. `alpha`: upper tail of the limit."""
+    """`references`: SYSTEM_1, _2 or _3 of window.py. `alpha`: upper tail of the limit."""
 
     references: PastYears = field(default_factory=lambda: SYSTEM_3)
     alpha: float = 0.05

@@ -67,4 +67,4 @@ def farrington(
     verdicts = conclude(
         judged, expected=mean, limit=limit, p_value=p_value, statistic=score, alarm=alarm
     )
-    return explained(verdicts, made, rule.few.holds(values)[..., first:])
+    return explained(verdicts, made, rule.few.holds(values, first))

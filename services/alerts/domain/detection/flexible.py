@@ -97,7 +97,7 @@ def flexible(
     verdicts = conclude(
         judged, expected=made.mean, limit=limit, p_value=p_value, statistic=score, alarm=alarm
     )
-    few = rule.few.holds(values)[..., first:]
+    few = rule.few.holds(values, first)
     return FlexibleVerdicts(explained(verdicts, made, few), made.dispersion, made.slope)
 
 

@@ -10,7 +10,6 @@ from typing import Literal
 import numpy as np
 from scipy.special import ndtr, stdtr
 
-from services.alerts.domain.detection.loglinear import IntArray
 from services.alerts.domain.detection.references import Layout, Seasons, layouts
 from services.alerts.domain.detection.reweighting import Reweighted, reweighted
 from services.alerts.domain.detection.verdict import (
@@ -18,6 +17,7 @@ from services.alerts.domain.detection.verdict import (
     BoolArray,
     Counts,
     FloatArray,
+    IntArray,
     Verdicts,
 )
 from services.alerts.domain.detection.window import trailing
@@ -160,9 +160,13 @@ class FewCases:
     cases: int = 5
     periods: int = 4
 
-    def holds(self, values: FloatArray) -> BoolArray:
-        before = np.nansum(trailing(values, self.periods - 1), axis=-1)
-        return np.asarray(before + np.nan_to_num(values) < self.cases)
+    def holds(self, values: FloatArray, first: int) -> BoolArray:
+        """For the periods from `first` on."""
+        begin = max(first - self.periods + 1, 0)
+        near = values[..., begin:]
+        before = np.nansum(trailing(near, self.periods - 1), axis=-1)
+        few = before + np.nan_to_num(near) < self.cases
+        return np.asarray(few[..., first - begin :])
 
 
 def from_first(counts: Counts, first: int) -> Counts:

@@ -12,9 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from services.alerts.domain.detection.verdict import BoolArray, FloatArray
+from services.alerts.domain.detection.verdict import BoolArray, FloatArray, IntArray
 
 STEPS_MAX = 25
 TOLERANCE = 1e-8
@@ -22,7 +21,6 @@ MEAN_LEAST = float(np.finfo(np.float64).eps)
 LINEAR_LEAST = float(np.log(MEAN_LEAST))
 LINEAR_MOST = 700.0
 START = 0.1
-IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from services.alerts.domain.detection.loglinear import IntArray
-from services.alerts.domain.detection.verdict import BoolArray, FloatArray
+from services.alerts.domain.detection.verdict import BoolArray, FloatArray, IntArray
 
 EARTH_RADIUS_KILOMETRES = 6371.0088
 

@@ -13,7 +13,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from services.alerts.domain.detection.loglinear import Design, IntArray
+from services.alerts.domain.detection.loglinear import Design
+from services.alerts.domain.detection.verdict import IntArray
 
 WEEK_DAYS = 7
 

@@ -9,13 +9,11 @@ Crow & Gardner (1959), "Confidence intervals for the expectation of a Poisson va
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.special import gammainc, ndtr
 
 from services.alerts.domain.detection.verdict import Counts, FloatArray, Verdicts, conclude
-from services.alerts.domain.detection.window import around_past_years, moments
+from services.alerts.domain.detection.window import SYSTEM_3, PastYears, moments
 
 # Table 1 of Crow & Gardner: the upper 95 % limit for 0, 1, … 20 observed cases.
 CROW_GARDNER_UPPER_95 = np.array(
@@ -27,41 +25,11 @@ CROW_GARDNER_UPPER_95 = np.array(
 NORMAL_ABOVE = 20.0
 
 
-@dataclass(frozen=True, slots=True)
-class PastYears:
-    """References: `this_year` periods just before, and in each of `years` past years the same
-    period with `half_width` on both sides. `unknown_most`: unknown periods among them (ours)."""
-
-    years: int
-    half_width: int
-    this_year: int
-    year_length: int = 52
-    unknown_most: int = 2
-
-    def references(self, values: FloatArray) -> FloatArray:
-        """(..., time) → (..., time, reference); all NaN where too many are unknown."""
-        past = around_past_years(
-            values,
-            years=self.years,
-            half_width=self.half_width,
-            year_length=self.year_length,
-            this_year=self.this_year,
-        )
-        enough = np.isnan(past).sum(axis=-1, keepdims=True) <= self.unknown_most
-        return np.where(enough, past, np.nan)
-
-
-# The three systems that both the RKI's and the Bayesian method come in.
-SYSTEM_1 = PastYears(years=0, half_width=6, this_year=6)
-SYSTEM_2 = PastYears(years=1, half_width=6, this_year=6)
-SYSTEM_3 = PastYears(years=2, half_width=4, this_year=0)
-
-
 def rki(counts: Counts, references: PastYears = SYSTEM_3) -> Verdicts:
     """Alarm above the limit. `statistic`: deviations above the mean, NaN without spread.
 
-    p: upper normal tail where the mean is above 20; below, Poisson's at the mean. The method itself
-    has only the limit.
+    p: upper normal tail where the mean is above 20; below, Poisson's at the mean, and none at a
+    mean of 0. The method itself has only the limit.
     """
     past = moments(references.references(counts.known))
     mean, deviation = past.mean, past.deviation
@@ -74,7 +42,7 @@ def rki(counts: Counts, references: PastYears = SYSTEM_3) -> Verdicts:
         counts,
         expected=mean,
         limit=limit,
-        p_value=np.where(mean > NORMAL_ABOVE, ndtr(-score), tail),
+        p_value=np.where(mean > NORMAL_ABOVE, ndtr(-score), np.where(mean > 0, tail, np.nan)),
         statistic=np.where(deviation > 0, score, np.nan),
         alarm=alarm,
     )

@@ -14,8 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from services.alerts.domain.detection.loglinear import IntArray
-from services.alerts.domain.detection.verdict import Abstention, BoolArray, FloatArray
+from services.alerts.domain.detection.verdict import Abstention, BoolArray, FloatArray, IntArray
 
 Model = Literal["permutation", "poisson", "expectation"]
 # Simulated maps scanned at once times zones times durations.

@@ -39,6 +39,36 @@ def around_past_years(
 
 
 @dataclass(frozen=True, slots=True)
+class PastYears:
+    """References: `this_year` periods just before, and in each of `years` past years the same
+    period with `half_width` on both sides. `unknown_most`: unknown periods among them (ours)."""
+
+    years: int
+    half_width: int
+    this_year: int
+    year_length: int = 52
+    unknown_most: int = 2
+
+    def references(self, values: FloatArray) -> FloatArray:
+        """(..., time) → (..., time, reference); all NaN where too many are unknown."""
+        past = around_past_years(
+            values,
+            years=self.years,
+            half_width=self.half_width,
+            year_length=self.year_length,
+            this_year=self.this_year,
+        )
+        enough = np.isnan(past).sum(axis=-1, keepdims=True) <= self.unknown_most
+        return np.where(enough, past, np.nan)
+
+
+# The three systems that both the RKI's and the Bayesian method come in.
+SYSTEM_1 = PastYears(years=0, half_width=6, this_year=6)
+SYSTEM_2 = PastYears(years=1, half_width=6, this_year=6)
+SYSTEM_3 = PastYears(years=2, half_width=4, this_year=0)
+
+
+@dataclass(frozen=True, slots=True)
 class Moments:
     """Of the known values along the last axis: how many, their mean, their sample deviation."""
 

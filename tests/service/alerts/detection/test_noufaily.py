@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from services.alerts.domain.detection import ears, rki
+from services.alerts.domain.detection import ears, window
 from services.alerts.domain.detection.bayes import Bayes, bayes
 from services.alerts.domain.detection.cusum import Cusum, cusum, past_mean
 from services.alerts.domain.detection.farrington import Farrington, farrington
@@ -19,6 +19,7 @@ from services.alerts.domain.detection.flexible import Flexible, flexible
 from services.alerts.domain.detection.forecast import FewCases
 from services.alerts.domain.detection.glr import glr
 from services.alerts.domain.detection.harmonic import Season, seasonal_mean
+from services.alerts.domain.detection.rki import rki
 from services.alerts.domain.detection.verdict import BoolArray, Counts, FloatArray
 from tests.service.alerts.detection.test_ears import r_form_of_c3
 from tests.service.alerts.detection.vectors import load, numbers
@@ -50,11 +51,11 @@ METHODS: dict[str, Judge] = {
     "ears_c1": lambda y: ears.c1(Counts.of(y), EARS).alarm,
     "ears_c2": lambda y: ears.c2(Counts.of(y), EARS).alarm,
     "ears_c3": _c3_of_r,
-    "bayes1": lambda y: bayes(Counts.of(y), Bayes(rki.SYSTEM_1)).alarm,
-    "bayes2": lambda y: bayes(Counts.of(y), Bayes(rki.SYSTEM_2)).alarm,
-    "bayes3": lambda y: bayes(Counts.of(y), Bayes(rki.SYSTEM_3)).alarm,
-    "rki1": lambda y: rki.rki(Counts.of(y), rki.SYSTEM_1).alarm,
-    "rki3": lambda y: rki.rki(Counts.of(y), rki.SYSTEM_3).alarm,
+    "bayes1": lambda y: bayes(Counts.of(y), Bayes(window.SYSTEM_1)).alarm,
+    "bayes2": lambda y: bayes(Counts.of(y), Bayes(window.SYSTEM_2)).alarm,
+    "bayes3": lambda y: bayes(Counts.of(y), Bayes(window.SYSTEM_3)).alarm,
+    "rki1": lambda y: rki(Counts.of(y), window.SYSTEM_1).alarm,
+    "rki3": lambda y: rki(Counts.of(y), window.SYSTEM_3).alarm,
     "cusum_rossi": lambda y: cusum(Counts.of(y), past_mean(Counts.of(y), FIRST)).alarm,
     "cusum_glm_rossi": lambda y: _seasonal(y, trend=False),
     "farrington": lambda y: farrington(Counts.of(y), FIRST_FORM, latest=WEEKS).alarm,

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from services.alerts.domain.detection.bayes import Bayes, bayes
-from services.alerts.domain.detection.rki import PastYears, rki
+from services.alerts.domain.detection.rki import rki
 from services.alerts.domain.detection.verdict import Counts
+from services.alerts.domain.detection.window import PastYears
 from tests.service.alerts.detection.vectors import Vector, difference, same_alarms, vectors
 
 

@@ -15,8 +15,9 @@ from services.alerts.domain.detection.flexible import Flexible, flexible
 from services.alerts.domain.detection.glr import glr
 from services.alerts.domain.detection.harmonic import Season, seasonal_mean
 from services.alerts.domain.detection.percentile import Percentile, moving_percentile
-from services.alerts.domain.detection.rki import PastYears, rki
+from services.alerts.domain.detection.rki import rki
 from services.alerts.domain.detection.verdict import Counts, Verdicts
+from services.alerts.domain.detection.window import PastYears
 
 YEAR = 13
 LENGTH = 60

@@ -11,8 +11,9 @@ from services.alerts.domain.detection.bayes import Bayes, bayes
 from services.alerts.domain.detection.fixed import Fixed, fixed
 from services.alerts.domain.detection.percentile import Percentile, moving_percentile
 from services.alerts.domain.detection.proximity import Proximity, groups
-from services.alerts.domain.detection.rki import PastYears, rki
+from services.alerts.domain.detection.rki import rki
 from services.alerts.domain.detection.verdict import Abstention, Counts
+from services.alerts.domain.detection.window import PastYears
 
 # Mean 3, deviation 1.
 WEEK = [2.0, 4.0, 3.0, 2.0, 4.0, 3.0, 3.0]
