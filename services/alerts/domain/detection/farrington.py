@@ -38,11 +38,19 @@ class Farrington:
     trend_p: float = 0.05
     trend_years_least: int = 3
     few: FewCases = field(default_factory=FewCases)
+    known_least: float = 0.5
 
     @property
     def model(self) -> Model:
         seasons = Seasons(self.years, self.half_width, 1, self.half_width, self.year_length)
-        return Model(seasons, self.weights_above, self.trend_p, self.trend_years_least, "pearson")
+        return Model(
+            seasons=seasons,
+            weights_above=self.weights_above,
+            trend_p=self.trend_p,
+            trend_years_least=self.trend_years_least,
+            errors="pearson",
+            known_least=self.known_least,
+        )
 
 
 def farrington(

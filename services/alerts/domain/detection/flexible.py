@@ -52,6 +52,7 @@ class Flexible:
     trend_p: float = 1.0
     trend_years_least: int = 3
     few: FewCases = field(default_factory=FewCases)
+    known_least: float = 0.5
 
     @property
     def model(self) -> Model:
@@ -59,7 +60,12 @@ class Flexible:
             self.years, self.half_width, self.periods, self.left_out, self.year_length
         )
         return Model(
-            seasons, self.weights_above, self.trend_p, self.trend_years_least, "reweighting"
+            seasons=seasons,
+            weights_above=self.weights_above,
+            trend_p=self.trend_p,
+            trend_years_least=self.trend_years_least,
+            errors="reweighting",
+            known_least=self.known_least,
         )
 
 

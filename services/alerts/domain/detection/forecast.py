@@ -32,13 +32,14 @@ class Model:
     its p-value is below `trend_p`, there are `trend_years_least` years, and the forecast is not
     above the largest reference. `errors`: which dispersion stands behind standard errors and the
     trend's test: Pearson's (Farrington 1996), or the one that surveillance's flexible form takes
-    (see reweighting.py)."""
+    (see reweighting.py). `known_least`: the share of the references that must be known (ours)."""
 
     seasons: Seasons
     weights_above: float | None
     trend_p: float
     trend_years_least: int
     errors: Literal["pearson", "reweighting"]
+    known_least: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +88,12 @@ def _fill(whole: Forecast, flat: FloatArray, layout: Layout, times: IntArray, mo
     for start in range(0, len(rows), step):
         row, column = rows[start : start + step], columns[start : start + step]
         past = flat[row[:, None], column[:, None] + offsets]
-        part = _fitted(past, layout, model)
+        enough = (~np.isnan(past)).mean(axis=1) >= model.known_least
+        if not enough.any():
+            continue
+        part = _fitted(past[enough], layout, model)
         for name in _FIELDS:
-            getattr(whole, name)[row, column] = getattr(part, name)
+            getattr(whole, name)[row[enough], column[enough]] = getattr(part, name)
 
 
 def _fitted(past: FloatArray, layout: Layout, model: Model) -> Forecast:

@@ -113,6 +113,15 @@ def test_few_cases_are_not_judged_by_a_model() -> None:
     assert np.isfinite(got.limit[0])
 
 
+def test_a_past_that_is_mostly_unknown_is_a_short_one() -> None:
+    values = np.random.default_rng(7).poisson(6.0, 320).astype(float)
+    values[60:200] = np.nan
+    got = flexible(Counts.of(values), latest=1).verdicts
+    assert got.abstains[0] == Abstention.SHORT_HISTORY
+    values[60:130] = 6.0
+    assert flexible(Counts.of(values), latest=1).verdicts.abstains[0] == Abstention.NONE
+
+
 @few
 @given(seed=seeds)
 def test_the_heterogeneity_is_the_likeliest(seed: int) -> None:
