@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -64,7 +65,7 @@ def forecast(
 ) -> Forecast:
     """(..., time) → forecasts for the periods from `first` on, each from its own past alone."""
     length = values.shape[-1]
-    flat = values.reshape(-1, length)
+    flat = values.reshape(math.prod(values.shape[:-1]), length)
     whole = _blank(flat.shape)
     for layout, times in layouts(model.seasons, length, dates).items():
         _fill(whole, flat, layout, times[times >= first], model)

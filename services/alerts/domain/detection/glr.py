@@ -8,6 +8,7 @@ above 0. Known kappa: the likelihood ratio CUSUM; unknown: the generalised one, 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,12 +46,14 @@ def glr(
     """
     y = counts.known
     length = y.shape[-1]
-    flat = y.reshape(-1, length)
-    mean = np.broadcast_to(in_control, y.shape).reshape(-1, length)
-    alpha = np.broadcast_to(np.asarray(heterogeneity, dtype=np.float64), y.shape[:-1]).reshape(-1)
-    ratio = np.stack(
-        [_chart(one, m, a, rule) for one, m, a in zip(flat, mean, alpha, strict=True)]
-    ).reshape(y.shape)
+    series = math.prod(y.shape[:-1])
+    flat = y.reshape(series, length)
+    mean = np.broadcast_to(in_control, y.shape).reshape(series, length)
+    alpha = np.broadcast_to(np.asarray(heterogeneity, dtype=np.float64), y.shape[:-1])
+    charts = np.empty((series, length))
+    for row, its_alpha in enumerate(alpha.reshape(series)):
+        charts[row] = _chart(flat[row], mean[row], its_alpha, rule)
+    ratio: FloatArray = charts.reshape(y.shape)
     with np.errstate(invalid="ignore"):
         alarm = ratio >= rule.decision
     limit = np.where(np.isnan(np.broadcast_to(in_control, y.shape)), np.nan, rule.decision)

@@ -7,6 +7,7 @@ it for in-control means.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,7 +65,7 @@ def seasonal_mean(
     """Fitted to the periods before `start`, NaN where that has no solution; unknown counts weigh
     nothing."""
     length = values.shape[-1]
-    flat = values.reshape(-1, length)
+    flat = values.reshape(math.prod(values.shape[:-1]), length)
     design = season.design(length)
     past, known = np.nan_to_num(flat[:, :start]), ~np.isnan(flat[:, :start])
     none = np.zeros(len(flat))
@@ -114,6 +115,8 @@ def _solutions(design: FloatArray, weight: FloatArray, working: FloatArray) -> F
     root = np.sqrt(weight)
     sound = np.asarray(np.isfinite(root + working).all(axis=1))
     answer = np.full((len(weight), design.shape[1]), np.nan)
+    if len(design) < design.shape[1]:
+        return answer
     rooted = root[sound, :, None] * design
     orthogonal, upper = np.linalg.qr(rooted)
     pivots = np.abs(np.diagonal(upper, axis1=1, axis2=2))

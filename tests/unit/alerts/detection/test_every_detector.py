@@ -113,6 +113,22 @@ def test_a_flood_after_quiet_years_alarms(name: str) -> None:
     assert DETECTORS[name](Counts.of(values)).alarm[:, -1].all()
 
 
+@pytest.mark.parametrize("name", sorted(WITH_FIXED))
+@pytest.mark.parametrize("shape", [(0, LENGTH), (2, 1), (2, 0)])
+def test_of_nothing_comes_nothing(name: str, shape: tuple[int, int]) -> None:
+    got = WITH_FIXED[name](Counts.of(np.zeros(shape)))
+    assert got.alarm.shape == shape
+    assert not got.alarm.any()
+
+
+@pytest.mark.parametrize("name", sorted(DETECTORS))
+@pytest.mark.parametrize("level", [0.0, 1e6])
+def test_the_same_for_ever_is_no_alarm(name: str, level: float) -> None:
+    got = DETECTORS[name](Counts.of(np.full((2, LENGTH), level)))
+    if name != "percentile":  # reaches its own percentile, as CIDARS means it
+        assert not got.alarm.any()
+
+
 def test_leading_axes_are_kept() -> None:
     values = np.random.default_rng(3).poisson(3.0, (2, 3, LENGTH)).astype(float)
     for name, detector in WITH_FIXED.items():
