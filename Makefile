@@ -10,6 +10,8 @@ STAMP := $(VENV)/.installed
 # The version the locks were tested with comes first.
 CANDIDATES := python3.11 python3.12 python3.13 python3
 WORKERS ?= 2
+# Many tests wait for a broker or a database to come back: a third worker uses that time.
+TEST_WORKERS ?= 3
 PORT ?= 9092
 SOAK ?= 20
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
@@ -48,8 +50,9 @@ check: $(STAMP) ## format, lint, types, import contracts, tidy and unit tests (w
 	$(VENV)/bin/lint-imports
 	$(PYTHON) -m pytest tests/tidy tests/unit -q -n $(WORKERS) --durations=0 --durations-min=5
 
+# The processes that tests start need not compile everything anew where no bytecode is to be kept.
 test: $(STAMP) ## the whole suite; REQUIRE_ALL=1 turns every skip into a failure
-	$(PYTHON) -m pytest tests -n $(WORKERS) --dist loadfile $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(PYTHON) -m pytest tests -n $(TEST_WORKERS) --dist loadfile $(ARGS)
 
 demo: $(STAMP) ## watch a warning being born; ONCE=1 plays it to its end and checks the balance
 	$(PYTHON) -m services demo $(if $(ONCE),--once)
