@@ -6,7 +6,7 @@ import asyncio
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from services.tracing.app import service
 from services.tracing.handlers.case_judgement import judge_cases
@@ -248,6 +248,22 @@ async def test_only_the_case_itself_counts_and_not_its_contacts(desk: Desk) -> N
     assert set(await desk.co_locations("ill")) == {id_of("scan near")}
     await desk.tell(*(one.model_copy(update={"record_version": 2}) for one in met_later))
     assert set(await desk.co_locations("ill")) == {id_of("scan near")}
+
+
+async def test_cases_that_stood_before_there_were_co_locations_get_theirs(desk: Desk) -> None:
+    """As the migration leaves them: stays without a version, and every standing case due."""
+    await desk.tell(*at_school("ill", "near"), ill())
+    async with desk.database.work(Actor("command")) as work:
+        for statement in (
+            "UPDATE tracing.presence SET visit_version = 0, place_kind = ''",
+            "DELETE FROM tracing.co_location",
+            "DELETE FROM tracing.presence_change",
+        ):
+            await work.execute(text(statement))
+        work.due("case", [case_key(id_of("ill"), DISEASE)])
+    await desk.judge()
+    (found,) = (await desk.co_locations("ill")).values()
+    assert (found["version"], found["place_kind"]) == (1, "school")
 
 
 async def test_a_drill_is_marked(desk: Desk) -> None:
