@@ -16,7 +16,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from services.tracing.domain.watched import OwnStay, Stayed
+from services.tracing.domain.watched import OwnStay
 from services.tracing.repository.flagged import MET
 from services.tracing.repository.journal import Head, head_sql
 from shared.policy import Reader
@@ -47,23 +47,15 @@ OWN_PLACES = text(
     f"SELECT DISTINCT place_id FROM {OWN} WHERE presence.case_id = :case_id"  # noqa: S608
 )
 
-# As these batches wrote them, and what they wrote over: both may share a place with a case.
+# What batches wrote and what they wrote over: both may share a place with a case.
 _WRITTEN = """
     SELECT person_id, place_id, arrived_at, left_at FROM tracing.visit
-    WHERE batch_id = ANY(CAST(:batch_ids AS uuid[])) AND standing
+    WHERE batch_id = ANY(CAST(:written AS uuid[])) AND standing
     UNION ALL
     SELECT person_id, place_id, arrived_at, left_at FROM tracing.visit_past
-    WHERE replaced_by = ANY(CAST(:batch_ids AS uuid[])) AND standing
+    WHERE replaced_by = ANY(CAST(:revising AS uuid[])) AND standing
 """
-WRITTEN = text(_WRITTEN)
-# A join, because an array is searched from its beginning for every visit.
-WRITTEN_THERE = text(
-    f"""
-    SELECT visit.* FROM ({_WRITTEN}) AS visit
-    JOIN unnest(CAST(:place_ids AS uuid[])) AS watched (place_id) USING (place_id)
-    """  # noqa: S608 - put together from constants
-)
-WRITTEN_AND_MET = text(
+MET_IN_TABLES = text(
     f"""
     WITH visit AS MATERIALIZED ({_WRITTEN}), met_case AS (
         SELECT DISTINCT presence.case_id, presence.person_id, presence.place_id FROM {MET}
@@ -111,21 +103,12 @@ async def own_places(reader: Reader, case_id: UUID) -> list[UUID]:
     return [row.place_id for row in await reader.execute(OWN_PLACES, {"case_id": case_id})]
 
 
-async def written_visits(
-    reader: Reader, batch_ids: Sequence[UUID], place_ids: Sequence[UUID] | None
-) -> list[Stayed]:
-    """What these batches wrote and wrote over, at these places or (None) anywhere."""
-    if place_ids is None:
-        rows = await reader.execute(WRITTEN, {"batch_ids": batch_ids})
-    else:
-        asked = {"batch_ids": batch_ids, "place_ids": place_ids}
-        rows = await reader.execute(WRITTEN_THERE, asked)
-    return [Stayed(row.person_id, row.place_id, row.arrived_at, row.left_at) for row in rows]
-
-
-async def met_by_written(reader: Reader, batch_ids: Sequence[UUID]) -> set[tuple[UUID, UUID]]:
-    """The same question wholly in SQL: each (case, place) where they meet."""
-    rows = await reader.execute(WRITTEN_AND_MET, {"batch_ids": batch_ids})
+async def met_in_tables(
+    reader: Reader, written: Sequence[UUID], revising: Sequence[UUID]
+) -> set[tuple[UUID, UUID]]:
+    """Each (case, place) where a visit that the `written` batches wrote, or one that the `revising`
+    ones wrote over, meets the case."""
+    rows = await reader.execute(MET_IN_TABLES, {"written": written, "revising": revising})
     return {(row.case_id, row.place_id) for row in rows}
 
 
