@@ -2,7 +2,7 @@
 against.
 
 `OwnStay.meets` is the first paragraph of the rule of exposure (`domain/exposure.py`) for one pair
-of stays. It only finds which (case, place) must be judged; the judging is the SQL's.
+of stays. It only finds which (case, place, visit) must be judged; the judging is the SQL's.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ NO_TIME = timedelta()
 class Stayed(NamedTuple):
     """A visit of anybody; without a departure the policy's dwell is assumed."""
 
+    id: UUID
     person_id: UUID
     place_id: UUID
     arrived_at: datetime

@@ -49,7 +49,7 @@ async def store_scans(work: Work, scans: Sequence[ScanRecorded]) -> None:
     if not stored.changed:
         return
     visits = [
-        Stayed(scan.person_id, scan.place_id, scan.occurred_at, scan.left_at)
+        Stayed(scan.record_id, scan.person_id, scan.place_id, scan.occurred_at, scan.left_at)
         for scan in scans
         if scan.person_id is not None and _stands(scan)
     ]

@@ -15,6 +15,7 @@ from uuid import UUID
 from services.tracing.domain.watched import Stayed, WatchedPlaces
 from services.tracing.repository.journal import AWAY_SECONDS
 from services.tracing.repository.watched import (
+    Met,
     Position,
     all_own_stays,
     met_in_tables,
@@ -108,8 +109,8 @@ class AtHand:
         return self._batches.pop(batch_id, None)
 
 
-async def places_met(work: Work, batch_ids: Sequence[UUID]) -> set[tuple[UUID, UUID]]:
-    """Each (case, place) where a visit that these batches wrote, or wrote over, meets the case.
+async def meetings_of(work: Work, batch_ids: Sequence[UUID]) -> set[Met]:
+    """Where a visit that these batches wrote, or wrote over, meets a case.
 
     What this process wrote itself is held against the stays in memory. The rest is asked of SQL,
     which is faster than reading it back: batches of another process, and versions written over. Of
@@ -119,7 +120,7 @@ async def places_met(work: Work, batch_ids: Sequence[UUID]) -> set[tuple[UUID, U
     watched = await watch_of(work).current(work)
     if watched is not None and not watched.count:
         return set()
-    met: set[tuple[UUID, UUID]] = set()
+    met: set[Met] = set()
     written, revising = [], []
     for batch_id in batch_ids:
         known = at_hand(work).take(batch_id)
@@ -128,7 +129,11 @@ async def places_met(work: Work, batch_ids: Sequence[UUID]) -> set[tuple[UUID, U
             revising.append(batch_id)
             continue
         visits, over_others = known
-        met |= {(case, visit.place_id) for visit in visits for case in watched.cases_met(visit)}
+        met |= {
+            (case_id, visit.place_id, visit.id)
+            for visit in visits
+            for case_id in watched.cases_met(visit)
+        }
         if over_others:
             revising.append(batch_id)
     LIVE_DECISIONS.labels("memory").inc(len(batch_ids) - len(written))

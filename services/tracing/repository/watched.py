@@ -22,6 +22,8 @@ from services.tracing.repository.journal import Head, head_sql
 from shared.policy import Reader
 
 Change = tuple[UUID, int]
+# Case, place, visit of another.
+Met = tuple[UUID, UUID, UUID]
 
 # One statement, one snapshot: where it stands, and what stands in it.
 CHANGES = text(
@@ -49,18 +51,18 @@ OWN_PLACES = text(
 
 # What batches wrote and what they wrote over: both may share a place with a case.
 _WRITTEN = """
-    SELECT person_id, place_id, arrived_at, left_at FROM tracing.visit
+    SELECT id, person_id, place_id, arrived_at, left_at FROM tracing.visit
     WHERE batch_id = ANY(CAST(:written AS uuid[])) AND standing
     UNION ALL
-    SELECT person_id, place_id, arrived_at, left_at FROM tracing.visit_past
+    SELECT id, person_id, place_id, arrived_at, left_at FROM tracing.visit_past
     WHERE replaced_by = ANY(CAST(:revising AS uuid[])) AND standing
 """
 MET_IN_TABLES = text(
     f"""
     WITH visit AS MATERIALIZED ({_WRITTEN}), met_case AS (
-        SELECT DISTINCT presence.case_id, presence.person_id, presence.place_id FROM {MET}
+        SELECT DISTINCT presence.case_id, presence.person_id, presence.place_id, visit.id FROM {MET}
     )
-    SELECT met_case.case_id, met_case.place_id FROM met_case JOIN tracing."case"
+    SELECT met_case.case_id, met_case.place_id, met_case.id FROM met_case JOIN tracing."case"
         ON "case".id = met_case.case_id AND "case".person_id = met_case.person_id
     """  # noqa: S608 - put together from constants
 )
@@ -105,11 +107,11 @@ async def own_places(reader: Reader, case_id: UUID) -> list[UUID]:
 
 async def met_in_tables(
     reader: Reader, written: Sequence[UUID], revising: Sequence[UUID]
-) -> set[tuple[UUID, UUID]]:
-    """Each (case, place) where a visit that the `written` batches wrote, or one that the `revising`
-    ones wrote over, meets the case."""
+) -> set[Met]:
+    """Where a visit that the `written` batches wrote, or one that the `revising` ones wrote over,
+    meets a case."""
     rows = await reader.execute(MET_IN_TABLES, {"written": written, "revising": revising})
-    return {(row.case_id, row.place_id) for row in rows}
+    return {(row.case_id, row.place_id, row.id) for row in rows}
 
 
 def _by_case(rows: Sequence[Any]) -> dict[UUID, list[OwnStay]]:

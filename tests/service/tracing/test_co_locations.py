@@ -13,6 +13,7 @@ from services.tracing.handlers.case_judgement import judge_cases
 from services.tracing.handlers.hand import decide_case
 from services.tracing.handlers.watch import WATCH, Watch
 from services.tracing.repository.cases import case_id_of, case_key
+from services.tracing.repository.co_locations import co_location_key
 from services.tracing.tables import standard
 from shared.access import EVERYWHERE, Viewer
 from shared.database.work import Actor, Database
@@ -67,6 +68,10 @@ async def test_a_scan_after_the_case_is_told_at_once_and_before_the_case_is_judg
     assert await kinds_due(desk) == ["visits"]
     await desk.due.judge_once()
     assert await kinds_due(desk) == ["co_location", "case"], "people wait for the first"
+    case_id = case_id_of(id_of("ill"), DISEASE)
+    (due, _) = await desk.rows(select(standard.due).order_by(standard.due.c.id))
+    only_this = co_location_key(case_id, id_of("school"), id_of("scan near"))
+    assert due["keys"] == [only_this], "not everybody who was there"
     await desk.due.judge_once()
     (told,) = await desk.said(CoLocationChanged)
     assert (told.person_id, told.case_person_id) == (id_of("near"), id_of("ill"))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from services.tracing.domain.watched import Stayed
-from services.tracing.handlers.watch import places_met, watch_of
+from services.tracing.handlers.watch import meetings_of, watch_of
 from services.tracing.repository.watched import all_own_stays, met_in_tables
 from services.tracing.tables import facts
 from shared.database.work import Actor
@@ -22,11 +22,7 @@ from tests.service.tracing.town import WINDOW, Size, Town, sizes, who
 async def check_memory(desk: Desk) -> None:
     """The memory holds what the table holds, and finds of every visit what SQL finds."""
     rows = await desk.rows(select(facts.visit))
-    visits = [
-        Stayed(row["person_id"], row["place_id"], row["arrived_at"], row["left_at"])
-        for row in rows
-        if row["standing"]
-    ]
+    visits = [Stayed(*(row[name] for name in Stayed._fields)) for row in rows if row["standing"]]
     batches = sorted({row["batch_id"] for row in rows})
     async with desk.database.work(Actor("test")) as work:
         watched = await watch_of(work).current(work)
@@ -35,13 +31,17 @@ async def check_memory(desk: Desk) -> None:
         stays = [stay for of_case in table.values() for stay in of_case]
         assert sorted(map(repr, watched.stays)) == sorted(map(repr, stays))
         assert watched.count == len(stays)
-        met = {(case, visit.place_id) for visit in visits for case in watched.cases_met(visit)}
+        met = {
+            (case_id, visit.place_id, visit.id)
+            for visit in visits
+            for case_id in watched.cases_met(visit)
+        }
         assert met == await met_in_tables(work, batches, [])
         for batch_id in batches:
             wanted = await met_in_tables(work, [batch_id], [batch_id])
             # What is still at hand may have been written over: that is more, and does no harm.
-            assert await places_met(work, [batch_id]) >= wanted
-            assert await places_met(work, [batch_id]) == wanted
+            assert await meetings_of(work, [batch_id]) >= wanted
+            assert await meetings_of(work, [batch_id]) == wanted
 
 
 def by_force(town: Town, name: str) -> dict[UUID, tuple[UUID, datetime, datetime]]:
