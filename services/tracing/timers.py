@@ -19,12 +19,13 @@ from shared.service import Evaluator, KeysHandler
 
 TIMERS: Mapping[str, KeysHandler] = {}
 
-# Only the evaluators of cases and of co-locations (a case at a place) write decisions; the others
-# look up and hand on, so two processes may do the same key at once. A scan is held against cases
+# Only the evaluators of cases and of co-locations write decisions; the latter locks its places
+# itself, a place with every visit there. The others look up and hand on, so two processes may do
+# the same key at once. A scan is held against cases
 # while others are being judged: that takes seconds where contacts of contacts are many.
 EVALUATORS: Mapping[str, Evaluator] = {
     "case": Evaluator(judge_cases, batch_max=5),
-    "co_location": Evaluator(judge_co_locations, batch_max=50, prompt=True),
+    "co_location": Evaluator(judge_co_locations, batch_max=200, exclusive=False, prompt=True),
     "visits": Evaluator(judge_visits, batch_max=20, exclusive=False, prompt=True),
     "encounters": Evaluator(judge_encounters, batch_max=20, exclusive=False),
     "person": Evaluator(judge_persons, batch_max=1_000, exclusive=False),

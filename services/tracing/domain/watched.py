@@ -2,24 +2,25 @@
 against.
 
 `OwnStay.meets` is the first paragraph of the rule of exposure (`domain/exposure.py`) for one pair
-of stays. It only finds which (case, place) must be judged; the judging is the SQL's.
+of stays. It only finds which (case, place, visit) must be judged; the judging is the SQL's.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 NO_TIME = timedelta()
 
 
-@dataclass(frozen=True, slots=True)
-class Stayed:
+class Stayed(NamedTuple):
     """A visit of anybody; without a departure the policy's dwell is assumed."""
 
+    id: UUID
     person_id: UUID
     place_id: UUID
     arrived_at: datetime
@@ -60,10 +61,6 @@ class WatchedPlaces:
         self.count = 0
 
     @property
-    def places(self) -> Sequence[UUID]:
-        return list(self._stays)
-
-    @property
     def stays(self) -> list[OwnStay]:
         """All of them, place by place."""
         return [stay for stays in self._stays.values() for stay in stays]
@@ -86,7 +83,9 @@ class WatchedPlaces:
 
     def cases_met(self, visit: Stayed) -> set[UUID]:
         """The cases with which this visit shares a place for long enough."""
-        stays = self._stays.get(visit.place_id, [])
+        stays = self._stays.get(visit.place_id)
+        if stays is None:
+            return set()
         first = bisect_right(stays, visit.arrived_at, key=_end_of)
         found = (stays[number] for number in range(first, len(stays)))
         return {stay.case_id for stay in found if stay.meets(visit)}

@@ -1,7 +1,8 @@
 """The evaluator of co-locations: who was at a place while a case was there, by all committed facts.
 
-A key is one case at one place. It is due when a visit there meets the case (`touched`), and when
-the case, its window, its person's stays or the kind of the place change (`case_judgement`).
+A key is one case at one place, and one visit there where only that visit may meet the case
+(`touched`). The whole place is due when the case, its window, its person's stays or the kind of the
+place change (`case_judgement`).
 """
 
 from __future__ import annotations
@@ -38,10 +39,12 @@ async def judge_co_locations(work: Work, keys: Sequence[str]) -> None:
     The case is read after the meetings: one that falls in between is seen to have fallen, and its
     co-locations say so. One that comes to stand makes its keys due again.
     """
-    pairs = [parse_co_location_key(key) for key in keys]
-    wanted = co_locations(await meetings_at(work, pairs))
-    stored = await stored_at(work, pairs)
-    cases = await _cases(work, {case_id for case_id, _ in pairs})
+    wanted_keys = [parse_co_location_key(key) for key in keys]
+    # One lock for the place and for every visit there: statements after it see what others wrote.
+    await work.lock(*(f"co_location/{case_id}/{place_id}" for case_id, place_id, _ in wanted_keys))
+    wanted = co_locations(await meetings_at(work, wanted_keys))
+    stored = await stored_at(work, wanted_keys)
+    cases = await _cases(work, {case_id for case_id, *_ in wanted_keys})
     rows: list[dict[str, Any]] = []
     for record_id, one in sorted(wanted.items()):
         case, known = cases[one.case_id], stored.get(record_id)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from services.tracing.domain.watched import Stayed
+from services.tracing.handlers.watch import at_hand
 from services.tracing.repository.facts import store_newer
 from services.tracing.repository.journal import note_batch
 from services.tracing.repository.places import see_places, store_places
@@ -37,10 +39,7 @@ async def store_scans(work: Work, scans: Sequence[ScanRecorded]) -> None:
                 "place_id": scan.place_id,
                 "arrived_at": scan.occurred_at,
                 "left_at": scan.left_at,
-                # Without a person it is nobody's visit; a correction may still name one.
-                "standing": scan.status == "recorded"
-                and scan.person_id is not None
-                and not scan.exercise,
+                "standing": _stands(scan),
                 "recorded_at": scan.recorded_at,
                 "batch_id": batch_id,
             }
@@ -49,6 +48,12 @@ async def store_scans(work: Work, scans: Sequence[ScanRecorded]) -> None:
     )
     if not stored.changed:
         return
+    visits = [
+        Stayed(scan.record_id, scan.person_id, scan.place_id, scan.occurred_at, scan.left_at)
+        for scan in scans
+        if scan.person_id is not None and _stands(scan)
+    ]
+    at_hand(work).note(batch_id, visits, revising=bool(stored.replaced))
     await note_batch(work, batch_id, "visits")
     kinds_changed = await see_places(
         work,
@@ -148,6 +153,11 @@ async def store_place_copies(work: Work, places: Sequence[PlaceChanged]) -> None
     # Also where no kind changed: the row names this batch now, and not the one that made it.
     await note_batch(work, batch_id, "places")
     work.due("place", map(str, changed))
+
+
+def _stands(scan: ScanRecorded) -> bool:
+    """Without a person it is nobody's visit; a correction may still name one."""
+    return scan.status == "recorded" and scan.person_id is not None and not scan.exercise
 
 
 def _kind(kind: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from services.tracing.handlers.watch import places_met
+from services.tracing.handlers.watch import meetings_of
 from services.tracing.repository import flagged
 from services.tracing.repository.co_locations import co_location_key
 from shared.database.work import Work
@@ -21,8 +21,8 @@ CROWD_PERSONS, CROWD_SECONDS = 200, 5.0
 async def judge_visits(work: Work, batch_ids: Sequence[str]) -> None:
     """Keys are batches of visits as they were stored. The live decision comes first: what it makes
     due is judged before the cases, which take longer."""
-    met = await places_met(work, _ids(batch_ids))
-    work.due("co_location", (co_location_key(case_id, place_id) for case_id, place_id in met))
+    met = await meetings_of(work, _ids(batch_ids))
+    work.due("co_location", (co_location_key(*one) for one in met))
     work.due("case", await flagged.touched_by_visits(work, _ids(batch_ids)))
 
 

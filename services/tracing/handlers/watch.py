@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Sequence
 from uuid import UUID
 
-from services.tracing.domain.watched import WatchedPlaces
+from services.tracing.domain.watched import Stayed, WatchedPlaces
 from services.tracing.repository.journal import AWAY_SECONDS
 from services.tracing.repository.watched import (
+    Met,
     Position,
     all_own_stays,
-    met_by_written,
+    met_in_tables,
     own_stays_of,
     read_changes,
-    written_visits,
 )
 from shared.clock import real_now
 from shared.database.work import Work
@@ -30,9 +31,9 @@ from shared.service import Room
 from shared.settings import Settings
 
 LOG = logger("watch")
-WATCH = "tracing.watch"
-# With more places than this, asking for visits anywhere is cheaper than naming the places.
-PLACES_NAMED_MOST = 2_000
+WATCH, AT_HAND = "tracing.watch", "tracing.at_hand"
+# Of up to a thousand visits each; whoever judges later than that asks SQL.
+BATCHES_AT_HAND_MOST = 50
 # Nobody reads all stays for every batch only to find them too many again.
 TOO_MANY_SECONDS = 600.0
 
@@ -88,18 +89,62 @@ class Watch:
         WATCHED_STAYS.set(0)
 
 
-async def places_met(work: Work, batch_ids: Sequence[UUID]) -> set[tuple[UUID, UUID]]:
-    """Each (case, place) where a visit that these batches wrote, or wrote over, meets the case."""
+class AtHand:
+    """What this process wrote a moment ago, by batch: nothing need be read back to judge it.
+
+    Noted before the commit. A batch that was never committed is never due, and is pushed out.
+    """
+
+    def __init__(self) -> None:
+        self._batches: OrderedDict[UUID, tuple[Sequence[Stayed], bool]] = OrderedDict()
+
+    def note(self, batch_id: UUID, visits: Sequence[Stayed], *, revising: bool) -> None:
+        """`revising`: some were written over other versions."""
+        self._batches[batch_id] = (visits, revising)
+        if len(self._batches) > BATCHES_AT_HAND_MOST:
+            self._batches.popitem(last=False)
+
+    def take(self, batch_id: UUID) -> tuple[Sequence[Stayed], bool] | None:
+        """Once: who judges it again asks SQL."""
+        return self._batches.pop(batch_id, None)
+
+
+async def meetings_of(work: Work, batch_ids: Sequence[UUID]) -> set[Met]:
+    """Where a visit that these batches wrote, or wrote over, meets a case.
+
+    What this process wrote itself is held against the stays in memory. The rest is asked of SQL,
+    which is faster than reading it back: batches of another process, and versions written over. Of
+    a visit that a later batch has written over meanwhile a key too many may come: it finds nothing
+    to do.
+    """
     watched = await watch_of(work).current(work)
-    LIVE_DECISIONS.labels("sql" if watched is None else "memory").inc(len(batch_ids))
-    if watched is None:
-        return await met_by_written(work, batch_ids)
-    if not watched.count:
+    if watched is not None and not watched.count:
         return set()
-    places = watched.places
-    named = places if len(places) <= PLACES_NAMED_MOST else None
-    visits = await written_visits(work, batch_ids, named)
-    return {(case_id, visit.place_id) for visit in visits for case_id in watched.cases_met(visit)}
+    met: set[Met] = set()
+    written, revising = [], []
+    for batch_id in batch_ids:
+        known = at_hand(work).take(batch_id)
+        if watched is None or known is None:
+            written.append(batch_id)
+            revising.append(batch_id)
+            continue
+        visits, over_others = known
+        met |= {
+            (case_id, visit.place_id, visit.id)
+            for visit in visits
+            for case_id in watched.cases_met(visit)
+        }
+        if over_others:
+            revising.append(batch_id)
+    LIVE_DECISIONS.labels("memory").inc(len(batch_ids) - len(written))
+    LIVE_DECISIONS.labels("sql").inc(len(written))
+    return met | await met_in_tables(work, written, revising) if revising else met
+
+
+def at_hand(work: Work) -> AtHand:
+    found = work.kept.setdefault(AT_HAND, AtHand())
+    assert isinstance(found, AtHand)
+    return found
 
 
 def watch_of(work: Work) -> Watch:

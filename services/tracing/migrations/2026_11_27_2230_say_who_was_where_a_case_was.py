@@ -61,7 +61,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_co_location")),
         schema="tracing",
     )
-    for columns in (("case_id", "place_id"), ("case_id", "from_at", "id"), ("person_id",)):
+    for columns in (
+        ("case_id", "place_id"),
+        ("case_id", "from_at", "id"),
+        ("visit_id",),
+        ("person_id",),
+    ):
         label = op.f(f"ix_co_location_{'_'.join(columns)}")
         op.create_index(label, "co_location", list(columns), schema="tracing")
     # Cases that stand already have co-locations too.

@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Uuid, cast, func, select, text
+from sqlalchemy import Row, TextClause, Uuid, cast, func, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from services.tracing.domain.co_location import Meeting
 from services.tracing.repository.exposure_sql import met_at_place_sql
+from services.tracing.repository.flagged import MET
 from services.tracing.tables import decisions
 from shared.database.work import Work
 from shared.policy import Reader
 
-CasePlace = tuple[UUID, UUID]
+# Without a visit: all that ever were at the place.
+Key = tuple[UUID, UUID, UUID | None]
 
 _KEYS = """
     wanted AS MATERIALIZED (
@@ -40,31 +42,56 @@ MEETINGS_AT = text(
     SELECT * FROM met_at_place
     """  # noqa: S608 - put together from constants
 )
-STORED_AT = text(
+# The same for single visits: at a station where a case works, nobody reads a week of them for one.
+_VISITS = """
+    wanted AS MATERIALIZED (
+        SELECT * FROM unnest(
+            CAST(:case_ids AS uuid[]), CAST(:place_ids AS uuid[]), CAST(:visit_ids AS uuid[])
+        ) AS wanted (case_id, place_id, visit_id)
+    )
+"""
+MEETINGS_OF = text(
     f"""
-    WITH {_KEYS}
-    SELECT id, case_id, version, standing, digest
-    FROM wanted JOIN tracing.co_location USING (case_id, place_id)
+    WITH {_VISITS}, visit AS MATERIALIZED (
+        SELECT wanted.case_id, visit.*
+        FROM wanted JOIN tracing.visit ON visit.id = wanted.visit_id AND visit.standing
+            AND visit.place_id = wanted.place_id
+    )
+    SELECT visit.case_id, visit.place_id, presence.place_kind AS kind, visit.person_id AS other_id,
+        visit.id, visit.version, presence.visit_id AS own_id,
+        presence.visit_version AS own_version, met.from_at, met.until_at,
+        extract(epoch FROM met.until_at - met.from_at) AS seconds
+    FROM {MET} AND presence.case_id = visit.case_id AND EXISTS (
+        SELECT FROM tracing."case" WHERE "case".id = presence.case_id
+            AND "case".person_id = presence.person_id
+    )
     """  # noqa: S608 - put together from constants
 )
+STORED = "SELECT id, case_id, version, standing, digest FROM wanted JOIN tracing.co_location USING"
+STORED_AT = text(f"WITH {_KEYS} {STORED} (case_id, place_id)")
+STORED_OF = text(f"WITH {_VISITS} {STORED} (case_id, place_id, visit_id)")
 AREAS_OF = text("""
     SELECT place_id, area_id FROM tracing.place WHERE place_id = ANY(CAST(:place_ids AS uuid[]))
 """)
 
 
-def co_location_key(case_id: UUID, place_id: UUID) -> str:
+def co_location_key(case_id: UUID, place_id: UUID, visit_id: UUID | None = None) -> str:
     """What the evaluator of co-locations is woken by."""
-    return f"{case_id}/{place_id}"
+    return "/".join(str(part) for part in (case_id, place_id, visit_id) if part)
 
 
-def parse_co_location_key(key: str) -> CasePlace:
-    case_id, _, place_id = key.partition("/")
-    return UUID(case_id), UUID(place_id)
+def parse_co_location_key(key: str) -> Key:
+    case_id, place_id, *visit = map(UUID, key.split("/"))
+    return case_id, place_id, visit[0] if visit else None
 
 
-async def meetings_at(reader: Reader, pairs: Sequence[CasePlace]) -> list[Meeting]:
+async def meetings_at(reader: Reader, keys: Sequence[Key]) -> list[Meeting]:
     """Every visit of somebody else that meets these cases at these places."""
-    rows = await reader.execute(MEETINGS_AT, _wanted(pairs))
+    whole, single = _apart(keys)
+    rows = [
+        *(await _rows(reader, MEETINGS_AT, whole)),
+        *(await _rows(reader, MEETINGS_OF, single)),
+    ]
     return [
         Meeting(
             case_id=row.case_id,
@@ -83,9 +110,13 @@ async def meetings_at(reader: Reader, pairs: Sequence[CasePlace]) -> list[Meetin
     ]
 
 
-async def stored_at(reader: Reader, pairs: Sequence[CasePlace]) -> dict[UUID, Row[Any]]:
+async def stored_at(reader: Reader, keys: Sequence[Key]) -> dict[UUID, Row[Any]]:
     """By id: case, version, standing and digest of all that ever were there."""
-    rows = await reader.execute(STORED_AT, _wanted(pairs))
+    whole, single = _apart(keys)
+    rows = [
+        *(await _rows(reader, STORED_AT, whole)),
+        *(await _rows(reader, STORED_OF, single)),
+    ]
     return {row.id: row for row in rows}
 
 
@@ -117,8 +148,22 @@ async def save_co_locations(work: Work, rows: Sequence[dict[str, Any]]) -> None:
     )
 
 
-def _wanted(pairs: Sequence[CasePlace]) -> dict[str, list[UUID]]:
-    return {
-        "case_ids": [case_id for case_id, _ in pairs],
-        "place_ids": [place_id for _, place_id in pairs],
-    }
+async def _rows(
+    reader: Reader, statement: TextClause, asked: dict[str, list[Any]]
+) -> Sequence[Row[Any]]:
+    return (await reader.execute(statement, asked)).all() if asked["case_ids"] else []
+
+
+def _apart(keys: Sequence[Key]) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
+    """Parameters for the places to be judged whole, and for the single visits elsewhere."""
+    whole = sorted({(case_id, place_id) for case_id, place_id, visit_id in keys if not visit_id})
+    found = set(whole)
+    single = [key for key in keys if key[2] and key[:2] not in found]
+    return (
+        {"case_ids": [key[0] for key in whole], "place_ids": [key[1] for key in whole]},
+        {
+            "case_ids": [key[0] for key in single],
+            "place_ids": [key[1] for key in single],
+            "visit_ids": [key[2] for key in single],
+        },
+    )

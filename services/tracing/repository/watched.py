@@ -16,12 +16,14 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from services.tracing.domain.watched import OwnStay, Stayed
+from services.tracing.domain.watched import OwnStay
 from services.tracing.repository.flagged import MET
 from services.tracing.repository.journal import Head, head_sql
 from shared.policy import Reader
 
 Change = tuple[UUID, int]
+# Case, place, visit of another.
+Met = tuple[UUID, UUID, UUID]
 
 # One statement, one snapshot: where it stands, and what stands in it.
 CHANGES = text(
@@ -47,28 +49,20 @@ OWN_PLACES = text(
     f"SELECT DISTINCT place_id FROM {OWN} WHERE presence.case_id = :case_id"  # noqa: S608
 )
 
-# As these batches wrote them, and what they wrote over: both may share a place with a case.
+# What batches wrote and what they wrote over: both may share a place with a case.
 _WRITTEN = """
-    SELECT person_id, place_id, arrived_at, left_at FROM tracing.visit
-    WHERE batch_id = ANY(CAST(:batch_ids AS uuid[])) AND standing
+    SELECT id, person_id, place_id, arrived_at, left_at FROM tracing.visit
+    WHERE batch_id = ANY(CAST(:written AS uuid[])) AND standing
     UNION ALL
-    SELECT person_id, place_id, arrived_at, left_at FROM tracing.visit_past
-    WHERE replaced_by = ANY(CAST(:batch_ids AS uuid[])) AND standing
+    SELECT id, person_id, place_id, arrived_at, left_at FROM tracing.visit_past
+    WHERE replaced_by = ANY(CAST(:revising AS uuid[])) AND standing
 """
-WRITTEN = text(_WRITTEN)
-# A join, because an array is searched from its beginning for every visit.
-WRITTEN_THERE = text(
-    f"""
-    SELECT visit.* FROM ({_WRITTEN}) AS visit
-    JOIN unnest(CAST(:place_ids AS uuid[])) AS watched (place_id) USING (place_id)
-    """  # noqa: S608 - put together from constants
-)
-WRITTEN_AND_MET = text(
+MET_IN_TABLES = text(
     f"""
     WITH visit AS MATERIALIZED ({_WRITTEN}), met_case AS (
-        SELECT DISTINCT presence.case_id, presence.person_id, presence.place_id FROM {MET}
+        SELECT DISTINCT presence.case_id, presence.person_id, presence.place_id, visit.id FROM {MET}
     )
-    SELECT met_case.case_id, met_case.place_id FROM met_case JOIN tracing."case"
+    SELECT met_case.case_id, met_case.place_id, met_case.id FROM met_case JOIN tracing."case"
         ON "case".id = met_case.case_id AND "case".person_id = met_case.person_id
     """  # noqa: S608 - put together from constants
 )
@@ -111,22 +105,13 @@ async def own_places(reader: Reader, case_id: UUID) -> list[UUID]:
     return [row.place_id for row in await reader.execute(OWN_PLACES, {"case_id": case_id})]
 
 
-async def written_visits(
-    reader: Reader, batch_ids: Sequence[UUID], place_ids: Sequence[UUID] | None
-) -> list[Stayed]:
-    """What these batches wrote and wrote over, at these places or (None) anywhere."""
-    if place_ids is None:
-        rows = await reader.execute(WRITTEN, {"batch_ids": batch_ids})
-    else:
-        asked = {"batch_ids": batch_ids, "place_ids": place_ids}
-        rows = await reader.execute(WRITTEN_THERE, asked)
-    return [Stayed(row.person_id, row.place_id, row.arrived_at, row.left_at) for row in rows]
-
-
-async def met_by_written(reader: Reader, batch_ids: Sequence[UUID]) -> set[tuple[UUID, UUID]]:
-    """The same question wholly in SQL: each (case, place) where they meet."""
-    rows = await reader.execute(WRITTEN_AND_MET, {"batch_ids": batch_ids})
-    return {(row.case_id, row.place_id) for row in rows}
+async def met_in_tables(
+    reader: Reader, written: Sequence[UUID], revising: Sequence[UUID]
+) -> set[Met]:
+    """Where a visit that the `written` batches wrote, or one that the `revising` ones wrote over,
+    meets a case."""
+    rows = await reader.execute(MET_IN_TABLES, {"written": written, "revising": revising})
+    return {(row.case_id, row.place_id, row.id) for row in rows}
 
 
 def _by_case(rows: Sequence[Any]) -> dict[UUID, list[OwnStay]]:

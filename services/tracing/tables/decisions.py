@@ -105,6 +105,7 @@ co_location = Table(
     instant("recorded_at"),
     Index(None, "case_id", "place_id"),
     Index(None, "case_id", "from_at", "id"),
+    Index(None, "visit_id"),
     Index(None, "person_id"),
 )
 

@@ -6,13 +6,14 @@ import asyncio
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from services.tracing.app import service
 from services.tracing.handlers.case_judgement import judge_cases
 from services.tracing.handlers.hand import decide_case
 from services.tracing.handlers.watch import WATCH, Watch
 from services.tracing.repository.cases import case_id_of, case_key
+from services.tracing.repository.co_locations import co_location_key
 from services.tracing.tables import standard
 from shared.access import EVERYWHERE, Viewer
 from shared.database.work import Actor, Database
@@ -67,6 +68,10 @@ async def test_a_scan_after_the_case_is_told_at_once_and_before_the_case_is_judg
     assert await kinds_due(desk) == ["visits"]
     await desk.due.judge_once()
     assert await kinds_due(desk) == ["co_location", "case"], "people wait for the first"
+    case_id = case_id_of(id_of("ill"), DISEASE)
+    (due, _) = await desk.rows(select(standard.due).order_by(standard.due.c.id))
+    only_this = co_location_key(case_id, id_of("school"), id_of("scan near"))
+    assert due["keys"] == [only_this], "not everybody who was there"
     await desk.due.judge_once()
     (told,) = await desk.said(CoLocationChanged)
     assert (told.person_id, told.case_person_id) == (id_of("near"), id_of("ill"))
@@ -248,6 +253,22 @@ async def test_only_the_case_itself_counts_and_not_its_contacts(desk: Desk) -> N
     assert set(await desk.co_locations("ill")) == {id_of("scan near")}
     await desk.tell(*(one.model_copy(update={"record_version": 2}) for one in met_later))
     assert set(await desk.co_locations("ill")) == {id_of("scan near")}
+
+
+async def test_cases_that_stood_before_there_were_co_locations_get_theirs(desk: Desk) -> None:
+    """As the migration leaves them: stays without a version, and every standing case due."""
+    await desk.tell(*at_school("ill", "near"), ill())
+    async with desk.database.work(Actor("command")) as work:
+        for statement in (
+            "UPDATE tracing.presence SET visit_version = 0, place_kind = ''",
+            "DELETE FROM tracing.co_location",
+            "DELETE FROM tracing.presence_change",
+        ):
+            await work.execute(text(statement))
+        work.due("case", [case_key(id_of("ill"), DISEASE)])
+    await desk.judge()
+    (found,) = (await desk.co_locations("ill")).values()
+    assert (found["version"], found["place_kind"]) == (1, "school")
 
 
 async def test_a_drill_is_marked(desk: Desk) -> None:

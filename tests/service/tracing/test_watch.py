@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from services.tracing.handlers.watch import WATCH, Watch, places_met
-from services.tracing.repository.watched import all_own_stays, met_by_written
+from services.tracing.domain.watched import Stayed
+from services.tracing.handlers.watch import meetings_of, watch_of
+from services.tracing.repository.watched import all_own_stays, met_in_tables
 from services.tracing.tables import facts
 from shared.database.work import Actor
 from tests.service.tracing.desk import Desk, id_of
@@ -19,20 +20,28 @@ from tests.service.tracing.town import WINDOW, Size, Town, sizes, who
 
 
 async def check_memory(desk: Desk) -> None:
-    """The memory holds what the table holds, and says of every batch what SQL says."""
-    batches = {row["batch_id"] for row in await desk.rows(select(facts.visit.c.batch_id))}
+    """The memory holds what the table holds, and finds of every visit what SQL finds."""
+    rows = await desk.rows(select(facts.visit))
+    visits = [Stayed(*(row[name] for name in Stayed._fields)) for row in rows if row["standing"]]
+    batches = sorted({row["batch_id"] for row in rows})
     async with desk.database.work(Actor("test")) as work:
-        watch = desk.database.kept.setdefault(WATCH, Watch(10_000))
-        watched = await watch.current(work)
+        watched = await watch_of(work).current(work)
         assert watched is not None
         table = await all_own_stays(work, most=10_000)
         stays = [stay for of_case in table.values() for stay in of_case]
         assert sorted(map(repr, watched.stays)) == sorted(map(repr, stays))
         assert watched.count == len(stays)
+        met = {
+            (case_id, visit.place_id, visit.id)
+            for visit in visits
+            for case_id in watched.cases_met(visit)
+        }
+        assert met == await met_in_tables(work, batches, [])
         for batch_id in batches:
-            assert await places_met(work, [batch_id]) == await met_by_written(work, [batch_id])
-        every = sorted(batches)
-        assert await places_met(work, every) == await met_by_written(work, every)
+            wanted = await met_in_tables(work, [batch_id], [batch_id])
+            # What is still at hand may have been written over: that is more, and does no harm.
+            assert await meetings_of(work, [batch_id]) >= wanted
+            assert await meetings_of(work, [batch_id]) == wanted
 
 
 def by_force(town: Town, name: str) -> dict[UUID, tuple[UUID, datetime, datetime]]:
