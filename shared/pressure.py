@@ -9,23 +9,39 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # So many writes at once mean that senders wait for one another; half as many are what a turn of a
-# door gathers at two hundred single reports a second.
+# door gathers at two hundred single reports a second. Of batches two are enough: a hundred scans
+# are some 25 kB, a report is 400 bytes.
 BUSY_WRITES = 12
+BUSY_BYTES = 32 * 1024
 GIVE_WAY_SECONDS = 1.0
 LOOK_SECONDS = 0.02
 
 
 class Pressure:
-    """Writes in flight over all doors of the process."""
+    """Writes in flight over all doors of the process, and the bytes of their bodies."""
 
     def __init__(self) -> None:
         self.writes = 0
+        self.bytes = 0
 
     @property
     def is_high(self) -> bool:
-        return self.writes >= BUSY_WRITES
+        return self.writes >= BUSY_WRITES or self.bytes >= BUSY_BYTES
+
+    @contextmanager
+    def of(self, body_bytes: int) -> Iterator[None]:
+        """While a write with such a body is answered."""
+        self.writes += 1
+        self.bytes += body_bytes
+        try:
+            yield
+        finally:
+            self.writes -= 1
+            self.bytes -= body_bytes
 
     async def give_way(self) -> None:
         """Return when the doors are calm, or after `GIVE_WAY_SECONDS`."""
