@@ -42,6 +42,9 @@ from shared.service import Room, Service
 from shared.settings import Settings
 
 LOG = logger("runtime")
+# Longer than clients and proxies keep an idle connection (httpx: 5 s, nginx: 60 s): one that we
+# close at the moment of its next use costs its sender a request.
+KEEP_ALIVE_SECONDS = 75
 MAINTAIN_SECONDS = 60.0
 
 
@@ -205,6 +208,7 @@ class Runtime:
             access_log=False,
             lifespan="off",
             timeout_graceful_shutdown=3,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
         self._server = _Server(config)
         task = asyncio.create_task(self._server.serve(), name="http")
