@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -102,7 +102,7 @@ class Work(ReadSession):
         self._tables = tables
         self._events: list[Event] = []
         self._messages: list[Message] = []
-        self._due: dict[tuple[str, float], set[str]] = {}
+        self._due: dict[str, set[str]] = {}
         self._timers: dict[tuple[str, str], datetime | None] = {}
         self._audit: list[dict[str, Any]] = []
 
@@ -118,11 +118,11 @@ class Work(ReadSession):
         """Put finished messages on the log (dead letters, replays); events go by `announce`."""
         self._messages.extend(messages)
 
-    def due(self, kind: str, keys: Iterable[str], *, after_seconds: float = 0.0) -> None:
-        """Judge these keys after the commit, or so long after it."""
+    def due(self, kind: str, keys: Iterable[str]) -> None:
+        """Judge these keys after the commit."""
         found = set(keys)
         if found:
-            self._due.setdefault((kind, after_seconds), set()).update(found)
+            self._due.setdefault(kind, set()).update(found)
 
     def timer(self, kind: str, key: str, due_at: datetime | None) -> None:
         """Fire `kind` for `key` at this business instant; replaces an earlier one, None removes
@@ -182,17 +182,8 @@ class Work(ReadSession):
             await self._write_outbox()
             touched.add("outbox")
         if self._due:
-            await self.execute(
-                self._tables.due.insert(),
-                [
-                    {
-                        "kind": kind,
-                        "keys": sorted(keys),
-                        "not_before": real_now() + timedelta(seconds=after) if after else None,
-                    }
-                    for (kind, after), keys in self._due.items()
-                ],
-            )
+            rows = [{"kind": kind, "keys": sorted(keys)} for kind, keys in self._due.items()]
+            await self.execute(self._tables.due.insert(), rows)
             touched.add("due")
         if self._timers:
             await self._write_timers()

@@ -15,8 +15,6 @@ from services.tracing.repository import flagged
 from services.tracing.repository.co_locations import co_location_key
 from shared.database.work import Work
 
-CROWD_PERSONS, CROWD_SECONDS = 200, 5.0
-
 
 async def judge_visits(work: Work, batch_ids: Sequence[str]) -> None:
     """Keys are batches of visits as they were stored. The live decision comes first: what it makes
@@ -32,14 +30,8 @@ async def judge_encounters(work: Work, batch_ids: Sequence[str]) -> None:
 
 
 async def judge_persons(work: Work, person_ids: Sequence[str]) -> None:
-    """Something about these persons changed: an order, their residence, their own case.
-
-    The orders of ten thousand contacts come in many batches: their case is judged once for several.
-    Meanwhile an order only ends what has not happened yet, and every new visit is judged anyway.
-    """
-    after_seconds = CROWD_SECONDS if len(person_ids) >= CROWD_PERSONS else 0.0
-    touched = await flagged.touched_by_persons(work, _ids(person_ids))
-    work.due("case", touched, after_seconds=after_seconds)
+    """Something about these persons changed: an order, their residence, their own case."""
+    work.due("case", await flagged.touched_by_persons(work, _ids(person_ids)))
 
 
 async def judge_places(work: Work, place_ids: Sequence[str]) -> None:
