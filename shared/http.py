@@ -164,23 +164,13 @@ class Doorkeeper:
             busy = Unavailable("too many writes at once", "wait as long as Retry-After says")
             await problem(busy)(scope, receive, send)
             return
-        if not write:
-            await self._app(scope, receive, send)
-            return
-        self._writes += 1
+        self._writes += write
+        self._pressure.writes += write
         try:
-            with self._pressure.of(_body_bytes(scope)):
-                await self._app(scope, receive, send)
+            await self._app(scope, receive, send)
         finally:
-            self._writes -= 1
-
-
-def _body_bytes(scope: Scope) -> int:
-    """As the sender tells it; it only decides who goes first."""
-    told: bytes = next(
-        (value for name, value in scope["headers"] if name == b"content-length"), b""
-    )
-    return int(told) if told.isdigit() else 0
+            self._writes -= write
+            self._pressure.writes -= write
 
 
 def _route_of(scope: Scope) -> str:

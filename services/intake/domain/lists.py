@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -109,7 +110,7 @@ def _find_word(words: Mapping[str, Sequence[str]], told: str) -> str | None:
     )
 
 
-class _Reader:
+class _Reader(ABC):
     """One row at a time, by column meaning."""
 
     def __init__(
@@ -153,8 +154,9 @@ class _Reader:
     def person(self, told: str) -> PersonReference:
         return PersonReference(None, self.request.id_scheme, told)
 
+    @abstractmethod
     def fact(self, row: Sequence[str], warnings: list[FieldProblem]) -> DeclaredCase | DeclaredLink:
-        raise NotImplementedError
+        """What the row declares; adds what was strange about it to `warnings`."""
 
 
 class _CaseReader(_Reader):

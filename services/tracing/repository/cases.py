@@ -8,9 +8,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, Uuid, cast, func, select
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from services.tracing.domain.window import Isolation
+from services.tracing.repository.versions import save_versions
 from services.tracing.tables import decisions, facts
 from shared.database.work import Work
 from shared.ids import derived_id
@@ -45,15 +46,7 @@ async def load_cases(reader: Reader, case_ids: Sequence[UUID]) -> list[Row[Any]]
 
 async def save_case(work: Work, values: dict[str, Any]) -> None:
     """The new version of a case in place of the last."""
-    table = decisions.case
-    await work.execute(
-        insert(table)
-        .values(**values)
-        .on_conflict_do_update(
-            index_elements=[table.c.id],
-            set_={name: value for name, value in values.items() if name != "id"},
-        )
-    )
+    await save_versions(work, decisions.case, [values])
 
 
 async def isolations_of(

@@ -7,11 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, TextClause, Uuid, cast, func, select, text
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from services.tracing.domain.co_location import Meeting
 from services.tracing.repository.exposure_sql import met_at_place_sql
 from services.tracing.repository.flagged import MET
+from services.tracing.repository.versions import save_versions
 from services.tracing.tables import decisions
 from shared.database.work import Work
 from shared.policy import Reader
@@ -135,17 +136,7 @@ async def areas_of(reader: Reader, place_ids: Sequence[UUID]) -> dict[UUID, str 
 
 async def save_co_locations(work: Work, rows: Sequence[dict[str, Any]]) -> None:
     """New versions in place of the last."""
-    if not rows:
-        return
-    table = decisions.co_location
-    statement = insert(table)
-    await work.execute(
-        statement.on_conflict_do_update(
-            index_elements=[table.c.id],
-            set_={name: statement.excluded[name] for name in rows[0] if name != "id"},
-        ),
-        rows,
-    )
+    await save_versions(work, decisions.co_location, rows)
 
 
 async def _rows(

@@ -7,8 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, Uuid, cast, func, select
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import ARRAY
 
+from services.tracing.repository.versions import save_versions
 from services.tracing.tables import decisions
 from shared.database.work import Work
 from shared.ids import derived_id
@@ -48,14 +49,4 @@ async def load_contacts(
 
 async def save_contacts(work: Work, rows: Sequence[dict[str, Any]]) -> None:
     """New versions in place of the last."""
-    if not rows:
-        return
-    table = decisions.contact
-    statement = insert(table)
-    await work.execute(
-        statement.on_conflict_do_update(
-            index_elements=[table.c.id],
-            set_={name: statement.excluded[name] for name in rows[0] if name != "id"},
-        ),
-        rows,
-    )
+    await save_versions(work, decisions.contact, rows)

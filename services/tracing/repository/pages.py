@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Row,
+    Table,
     Uuid,
     and_,
     cast,
@@ -75,15 +76,9 @@ async def list_cases(
         wanted.append(case.c.disease == disease)
     if standing is not None:
         wanted.append(case.c.standing.is_(standing))
-    total = await reader.execute(select(func.count()).select_from(case).where(*wanted))
-    rows = await reader.execute(
-        select(case)
-        .where(*wanted)
-        .order_by(case.c.occurred_at.desc(), case.c.id)
-        .limit(page.size)
-        .offset(page.offset)
+    return await _page_of(
+        reader, case, page, wanted=wanted, order=[case.c.occurred_at.desc(), case.c.id]
     )
-    return int(total.scalar_one()), rows.all()
 
 
 async def count_contacts(reader: Reader, case_id: UUID) -> dict[str, int]:
@@ -104,15 +99,13 @@ async def list_contacts(
     wanted: list[ColumnElement[bool]] = [contact.c.case_id == case_id]
     if degree is not None:
         wanted.append(contact.c.degree == degree)
-    total = await reader.execute(select(func.count()).select_from(contact).where(*wanted))
-    rows = await reader.execute(
-        select(contact)
-        .where(*wanted)
-        .order_by(contact.c.degree, contact.c.first_exposure_at, contact.c.id)
-        .limit(page.size)
-        .offset(page.offset)
+    return await _page_of(
+        reader,
+        contact,
+        page,
+        wanted=wanted,
+        order=[contact.c.degree, contact.c.first_exposure_at, contact.c.id],
     )
-    return int(total.scalar_one()), rows.all()
 
 
 async def list_co_locations(
@@ -123,13 +116,20 @@ async def list_co_locations(
     wanted: list[ColumnElement[bool]] = [table.c.case_id == case_id]
     if standing is not None:
         wanted.append(table.c.standing.is_(standing))
+    return await _page_of(reader, table, page, wanted=wanted, order=[table.c.from_at, table.c.id])
+
+
+async def _page_of(
+    reader: Reader,
+    table: Table,
+    page: Page,
+    *,
+    wanted: Sequence[ColumnElement[bool]],
+    order: Sequence[ColumnElement[Any]],
+) -> tuple[int, Sequence[Row[Any]]]:
     total = await reader.execute(select(func.count()).select_from(table).where(*wanted))
     rows = await reader.execute(
-        select(table)
-        .where(*wanted)
-        .order_by(table.c.from_at, table.c.id)
-        .limit(page.size)
-        .offset(page.offset)
+        select(table).where(*wanted).order_by(*order).limit(page.size).offset(page.offset)
     )
     return int(total.scalar_one()), rows.all()
 

@@ -9,8 +9,6 @@ from typing import Any, cast
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from services.tracing.app import service
 from services.tracing.domain.exposure import Exposed, Source, StayRule
@@ -29,7 +27,16 @@ from tests.oracle import exposure as oracle
 from tests.service.tracing import desk as tell
 from tests.service.tracing.desk import DISEASE, Desk, id_of
 from tests.service.tracing.process import fresh, room_of
-from tests.service.tracing.town import PERSONS, START, WINDOW, Size, Town, sizes, who
+from tests.service.tracing.town import (
+    PERSONS,
+    START,
+    WINDOW,
+    Size,
+    Town,
+    of_any_town,
+    told_in_any_order,
+    who,
+)
 
 FILES = read_presets(service.folder / "presets", service.policies)
 PRESET = WindowsDocument.model_validate(
@@ -95,12 +102,7 @@ def questions(town: Town) -> list[Asked]:
     return asked
 
 
-@settings(
-    max_examples=8,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(size=sizes, seed=st.integers(0, 1 << 32))
+@of_any_town(examples=8)
 async def test_a_city_grown_from_the_tail_in_any_order_answers_as_the_sql_does(
     desk: Desk, size: Size, seed: int
 ) -> None:
@@ -108,11 +110,7 @@ async def test_a_city_grown_from_the_tail_in_any_order_answers_as_the_sql_does(
     town = Town(size, seed)
     grown = await fresh(desk)
     order = town.random
-    events = [*town.events, *order.sample(town.events, k=len(town.events) // 3)]
-    order.shuffle(events)
-    while events:
-        number = order.randint(1, 12)
-        batch, events = events[:number], events[number:]
+    for batch in told_in_any_order(town):
         await desk.hear(*batch)
         if order.random() < 0.5:
             await keeper_of(grown).step()

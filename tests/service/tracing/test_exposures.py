@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
 from tests.oracle import exposure as oracle
 from tests.service.tracing.desk import Desk
-from tests.service.tracing.town import WINDOW, Size, Town, sizes, who
+from tests.service.tracing.town import WINDOW, Size, Town, of_any_town, told_in_any_order, who
 
 
 def expected(world: oracle.World, case: str) -> dict[Any, Any]:
@@ -35,23 +32,14 @@ async def decided(desk: Desk, case: str) -> dict[Any, Any]:
     }  # fmt: skip
 
 
-@settings(
-    max_examples=20,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(size=sizes, seed=st.integers(0, 1 << 32))
+@of_any_town(examples=20)
 async def test_sql_and_brute_force_agree_in_any_order_of_arrival(
     desk: Desk, size: Size, seed: int
 ) -> None:
     await desk.clear()
     town = Town(size, seed)
     order = town.random
-    events = [*town.events, *order.sample(town.events, k=len(town.events) // 3)]
-    order.shuffle(events)
-    while events:
-        number = order.randint(1, 12)
-        batch, events = events[:number], events[number:]
+    for batch in told_in_any_order(town):
         await desk.hear(*batch)
         if order.random() < 0.5:
             await desk.judge()

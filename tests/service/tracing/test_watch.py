@@ -6,8 +6,6 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from sqlalchemy import select
 
 from services.tracing.domain.watched import Stayed
@@ -16,7 +14,7 @@ from services.tracing.repository.watched import all_own_stays, met_in_tables
 from services.tracing.tables import facts
 from shared.database.work import Actor
 from tests.service.tracing.desk import Desk, id_of
-from tests.service.tracing.town import WINDOW, Size, Town, sizes, who
+from tests.service.tracing.town import WINDOW, Size, Town, of_any_town, told_in_any_order, who
 
 
 async def check_memory(desk: Desk) -> None:
@@ -51,23 +49,14 @@ def by_force(town: Town, name: str) -> dict[UUID, tuple[UUID, datetime, datetime
     }
 
 
-@settings(
-    max_examples=12,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(size=sizes, seed=st.integers(0, 1 << 32))
+@of_any_town(examples=12)
 async def test_memory_is_the_table_and_the_end_is_what_brute_force_finds_in_any_order(
     desk: Desk, size: Size, seed: int
 ) -> None:
     await desk.clear()
     town = Town(size, seed)
     order = town.random
-    events = [*town.events, *order.sample(town.events, k=len(town.events) // 3)]
-    order.shuffle(events)
-    while events:
-        number = order.randint(1, 12)
-        batch, events = events[:number], events[number:]
+    for batch in told_in_any_order(town):
         await desk.hear(*batch)
         for _ in range(order.randint(0, 6)):
             await desk.due.judge_once()

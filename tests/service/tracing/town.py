@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.tracing.app import service
@@ -73,6 +74,31 @@ sizes = st.builds(
     orders=st.integers(0, 3),
     second_case=st.booleans(),
 )
+
+
+def of_any_town(*, examples: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Runs a test on so many towns; it is given the `size` and the `seed` of each."""
+
+    def decorate(test: Callable[..., Any]) -> Callable[..., Any]:
+        drawn = given(size=sizes, seed=st.integers(0, 1 << 32))(test)
+        return settings(
+            max_examples=examples,
+            deadline=None,
+            suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+        )(drawn)
+
+    return decorate
+
+
+def told_in_any_order(town: Town) -> Iterator[list[Event]]:
+    """Everything that is told of a town, a third of it twice, shuffled, in batches."""
+    order = town.random
+    events = [*town.events, *order.sample(town.events, k=len(town.events) // 3)]
+    order.shuffle(events)
+    while events:
+        number = order.randint(1, 12)
+        batch, events = events[:number], events[number:]
+        yield batch
 
 
 class Town:
