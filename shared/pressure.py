@@ -13,35 +13,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 # So many writes at once mean that senders wait for one another; half as many are what a turn of a
-# door gathers at two hundred single reports a second. Of batches two are enough: a hundred scans
-# are some 25 kB, a report is 400 bytes.
+# door gathers at two hundred single reports a second. Of batches of a hundred two are enough.
 BUSY_WRITES = 12
-BUSY_BYTES = 32 * 1024
+BUSY_ROWS = 150
 GIVE_WAY_SECONDS = 1.0
 LOOK_SECONDS = 0.02
 
 
 class Pressure:
-    """Writes in flight over all doors of the process, and the bytes of their bodies."""
+    """Writes in flight over all doors of the process, and the rows that wait for their answer.
+
+    Rows count once they are read: a sender that trickles its body in keeps nobody waiting.
+    """
 
     def __init__(self) -> None:
         self.writes = 0
-        self.bytes = 0
+        self.rows = 0
 
     @property
     def is_high(self) -> bool:
-        return self.writes >= BUSY_WRITES or self.bytes >= BUSY_BYTES
+        return self.writes >= BUSY_WRITES or self.rows >= BUSY_ROWS
 
     @contextmanager
-    def of(self, body_bytes: int) -> Iterator[None]:
-        """While a write with such a body is answered."""
-        self.writes += 1
-        self.bytes += body_bytes
+    def of_rows(self, number: int) -> Iterator[None]:
+        """While so many rows are answered."""
+        self.rows += number
         try:
             yield
         finally:
-            self.writes -= 1
-            self.bytes -= body_bytes
+            self.rows -= number
 
     async def give_way(self) -> None:
         """Return when the doors are calm, or after `GIVE_WAY_SECONDS`."""

@@ -20,11 +20,10 @@ async def moving(
 ) -> list[str]:
     """What is still on its way, as words; empty when nothing is.
 
-    The log, a call for each group, is asked only once nothing waits in the tables.
+    The log, a call for each group, is asked only once nothing waits in the tables. These are looked
+    at again after it: what was on its way through the log then waits in them.
     """
-    found: list[str] = []
-    for service in services:
-        found += await _waiting(service, databases[service.name])
+    found = await _waiting_anywhere(services, databases)
     if found:
         return found
     for service in services:
@@ -33,6 +32,15 @@ async def moving(
             lag = await bus.group_lag(name, topics_of(group))
             if lag:
                 found.append(f"{name}: {lag} events behind")
+    return found or await _waiting_anywhere(services, databases)
+
+
+async def _waiting_anywhere(
+    services: Sequence[Service], databases: dict[str, Database]
+) -> list[str]:
+    found: list[str] = []
+    for service in services:
+        found += await _waiting(service, databases[service.name])
     return found
 
 

@@ -111,6 +111,7 @@ class KafkaConsumer:
         if self._consumer is not None and self._consumer is self._unanswered:
             logger.error("group %s: a commit got no answer; joining again", self._group)
             await self._discard(self._consumer)
+            self._unanswered = None
         if self._consumer is None:
             if self._closed:
                 raise BusUnavailable("this consumer is closed")

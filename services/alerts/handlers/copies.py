@@ -33,9 +33,11 @@ async def hear_places(work: Work, events: Sequence[PlaceChanged]) -> None:
 
 
 async def hear_persons(work: Work, events: Sequence[PersonChanged]) -> None:
-    """Who is still unknown has no residence yet, and nothing to judge again."""
-    await store_persons(work, events)
-    settled = [event for event in events if event.residence_area_id is not None]
+    """Of whom the first that is known is no residence, a copy would say nothing: unknown persons
+    come with every report."""
+    told = [event for event in events if event.residence_area_id or event.record_version > 1]
+    await store_persons(work, told)
+    settled = [event for event in told if event.residence_area_id is not None]
     work.due("person", {str(event.record_id) for event in settled})
 
 

@@ -41,7 +41,8 @@ async def _take(
     source_id = await source_of(request, source)
     body = await read_body(request, BODY_BYTES_MAX)
     delivery = Delivery(source_id, viewer_of(request).subject, body, read(body))
-    reply = await _gathering_of(request, row_door).take(delivery)
+    with room_of(request).pressure.of_rows(len(delivery.rows)):
+        reply = await _gathering_of(request, row_door).take(delivery)
     return Response(reply, 202, media_type="application/json")
 
 

@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-
 import pytest
 
-from shared.pressure import BUSY_WRITES, Pressure
+from shared.pressure import BUSY_ROWS, BUSY_WRITES, Pressure
 
 
-def _pressed_by(*bodies: int) -> bool:
-    """With writes of so many bytes in flight at once."""
+def test_two_batches_of_a_hundred_rows_press_and_one_does_not() -> None:
     pressure = Pressure()
-    with ExitStack() as stack:
-        for body_bytes in bodies:
-            stack.enter_context(pressure.of(body_bytes))
-        return pressure.is_high
-
-
-def test_one_batch_of_some_hundred_rows_presses_and_one_report_does_not() -> None:
-    assert not _pressed_by(400)
-    assert _pressed_by(400, 40_000)
-    pressure = Pressure()
-    with pressure.of(40_000):
-        pass
-    assert (pressure.writes, pressure.bytes) == (0, 0)
+    seen = [pressure.is_high]
+    with pressure.of_rows(100):
+        seen.append(pressure.is_high)
+        with pressure.of_rows(100):
+            seen.append(pressure.is_high)
+        seen.append(pressure.is_high)
+    assert seen == [False, False, True, False]
+    assert pressure.rows == 0
 
 
 def test_many_small_writes_at_once_press() -> None:
-    assert not _pressed_by(*[400] * (BUSY_WRITES - 1))
-    assert _pressed_by(*[400] * BUSY_WRITES)
-
-
-def test_a_write_that_fails_presses_no_longer() -> None:
     pressure = Pressure()
-    with pytest.raises(ValueError, match="refused"), pressure.of(40_000):
+    seen = []
+    for writes in (BUSY_WRITES - 1, BUSY_WRITES):
+        pressure.writes = writes
+        with pressure.of_rows(writes):
+            seen.append(pressure.is_high)
+    assert seen == [False, True]
+
+
+def test_rows_that_fail_press_no_longer() -> None:
+    pressure = Pressure()
+    with pytest.raises(ValueError, match="refused"), pressure.of_rows(BUSY_ROWS):
         raise ValueError("refused")
-    assert (pressure.writes, pressure.bytes) == (0, 0)
+    assert not pressure.is_high
