@@ -29,7 +29,7 @@ PARTS: dict[str, Part] = {
 @click.option("--only", type=click.Choice(list(PARTS)), multiple=True, help="leave out the others")
 @click.option("--seconds", type=float, default=60.0, show_default=True, help="length of a load")
 @click.option(
-    "--profile", type=click.Path(path_type=Path), help="cProfile of the server, scans only"
+    "--profile", type=click.Path(path_type=Path), help="sampled stacks of the server, scans only"
 )
 def main(only: tuple[str, ...], seconds: float, profile: Path | None) -> None:
     """Measure, print, and keep the figures in var/bench."""

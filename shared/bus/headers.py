@@ -1,19 +1,56 @@
 """Headers of a message as one text, for tables: the outbox, the dead letters, the embedded log.
 
 Every scan is packed and unpacked some five times on its way, so the usual headers, which are ASCII
-without control characters, are joined by a separator. Anything else is written as JSON.
+without control characters, are joined by a separator, and taken apart only when somebody looks at
+them. Anything else is written as JSON.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import overload
 
 SEPARATOR = "\x1f"
 
+Header = tuple[str, bytes]
+Headers = Sequence[Header]
 
-def pack_headers(headers: Sequence[tuple[str, bytes]]) -> str:
+
+class PackedHeaders(Sequence[Header]):
+    """Headers that are read where they are looked at; `packed` begins with the separator."""
+
+    __slots__ = ("packed",)
+
+    def __init__(self, packed: str) -> None:
+        self.packed = packed
+
+    def __iter__(self) -> Iterator[Header]:
+        parts = self.packed.split(SEPARATOR)
+        for place in range(1, len(parts), 2):
+            yield parts[place], parts[place + 1].encode()
+
+    def __len__(self) -> int:
+        return self.packed.count(SEPARATOR) // 2
+
+    @overload
+    def __getitem__(self, place: int) -> Header: ...
+    @overload
+    def __getitem__(self, place: slice) -> Headers: ...
+    def __getitem__(self, place: int | slice) -> Header | Headers:
+        return tuple(self)[place]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+
+def pack_headers(headers: Headers) -> str:
     """Any bytes in a value survive; PostgreSQL can store the text."""
+    if isinstance(headers, PackedHeaders):
+        return headers.packed
     parts = [""]
     try:
         for name, value in headers:
@@ -26,11 +63,12 @@ def pack_headers(headers: Sequence[tuple[str, bytes]]) -> str:
     return packed
 
 
-def unpack_headers(packed: str) -> tuple[tuple[str, bytes], ...]:
-    """The inverse of `pack_headers`."""
+def unpack_headers(packed: str) -> Headers:
+    """The inverse of `pack_headers`. `ValueError` for what is not its result."""
     if packed[:1] == SEPARATOR:
-        parts = packed.split(SEPARATOR)
-        return tuple(zip(parts[1::2], map(str.encode, parts[2::2]), strict=True))
+        if packed.count(SEPARATOR) % 2:
+            raise ValueError("a name without a value")
+        return PackedHeaders(packed)
     if not packed:
         return ()
     return tuple(
@@ -38,5 +76,12 @@ def unpack_headers(packed: str) -> tuple[tuple[str, bytes], ...]:
     )
 
 
-def _as_json(headers: Sequence[tuple[str, bytes]]) -> str:
+def size_of(headers: Headers) -> int:
+    """Bytes of names and values; of packed ones with the separators between them."""
+    if isinstance(headers, PackedHeaders):
+        return len(headers.packed)
+    return sum(len(name) + len(value) for name, value in headers)
+
+
+def _as_json(headers: Headers) -> str:
     return json.dumps([[name, value.decode("utf-8", "surrogateescape")] for name, value in headers])

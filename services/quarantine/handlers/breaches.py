@@ -16,7 +16,7 @@ from services.quarantine.domain.breaches import (
     breach_id,
     judge_scan,
 )
-from services.quarantine.domain.facts import ScanFact, event_id_of
+from services.quarantine.domain.facts import ScanFact
 from services.quarantine.domain.orders import Order, by_person
 from services.quarantine.repository.breaches import (
     load_breaches,
@@ -26,7 +26,7 @@ from services.quarantine.repository.breaches import (
 )
 from services.quarantine.repository.orders import load_orders
 from shared.database.work import AuditDetails, Work
-from shared.events.base import Evidence
+from shared.events.base import Evidence, event_id_of
 from shared.events.quarantine import BreachChanged, OrderChanged
 
 OWN_TO_SCANS = frozenset({SCAN_WITHDRAWN, SCAN_OF_ANOTHER_PERSON, PERMITTED_JOURNEY})
@@ -109,7 +109,7 @@ def _cause_of(
         return scan.event_id
     wanted = judgement.order.id if judgement.order else before.order_id
     order = next((one for one in orders if one.id == wanted), None)
-    return event_id_of(OrderChanged, order.id, order.version) if order else scan.event_id
+    return event_id_of(OrderChanged.type, order.id, order.version) if order else scan.event_id
 
 
 def _announce(work: Work, breach: Breach, orders: Sequence[Order]) -> None:

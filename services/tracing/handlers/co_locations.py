@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from services.tracing.domain.case import version_id
 from services.tracing.domain.co_location import CoLocation, co_locations
 from services.tracing.handlers.contact_changes import CaseFacts, revised_evidence, withdraw
 from services.tracing.repository.cases import load_cases
@@ -24,7 +23,7 @@ from services.tracing.repository.co_locations import (
     stored_at,
 )
 from shared.database.work import AuditDetails, Work
-from shared.events.base import Evidence
+from shared.events.base import Evidence, event_id_of
 from shared.events.tracing import CaseChanged, CoLocationChanged
 
 ROW = (
@@ -74,7 +73,7 @@ async def _cases(work: Work, case_ids: set[UUID]) -> dict[UUID, CaseFacts]:
             id=row.id,
             person_id=row.person_id,
             disease=row.disease,
-            version_id=version_id(CaseChanged.type, row.id, row.version),
+            version_id=event_id_of(CaseChanged.type, row.id, row.version),
             standing=row.standing,
             reason=row.reason,
             policy=row.policy,

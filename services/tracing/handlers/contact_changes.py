@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.tracing.domain.case import version_id
 from services.tracing.domain.exposure import Contact
 from services.tracing.repository.contacts import (
     contact_id_of,
@@ -18,7 +17,7 @@ from services.tracing.repository.contacts import (
 )
 from services.tracing.repository.evidence import revised_among
 from shared.database.work import AuditDetails, Work
-from shared.events.base import Evidence
+from shared.events.base import Evidence, event_id_of
 from shared.events.intake import (
     EncounterMeasured,
     LinkDeclared,
@@ -133,7 +132,7 @@ def withdraw(
     elif lost:
         record_id = UUID(lost[0]["id"])
         row["reason"] = "what it rested on was withdrawn or revised"
-        row["cause_id"] = version_id(EVENT_TYPES[lost[0]["kind"]], record_id, revised[record_id])
+        row["cause_id"] = event_id_of(EVENT_TYPES[lost[0]["kind"]], record_id, revised[record_id])
     else:
         row["reason"] = "no meeting counts any more by the case's window and policy"
 
