@@ -23,10 +23,9 @@ async def neighbours(reader: Reader) -> dict[str, frozenset[str]]:
     """The neighbours of each area, by the highest active version of every document."""
     policy = standard.policy
     rows = await reader.execute(
-        select(policy.c.document)
+        select(policy.c.id, policy.c.document)
         .where(policy.c.kind == ADJACENCY.name, policy.c.state == "active")
-        .distinct(policy.c.id)
-        .order_by(policy.c.id, policy.c.version.desc())
+        .order_by(policy.c.id, policy.c.version)
     )
-    documents = [AdjacencyDocument.model_validate(row.document) for row in rows]
-    return bordering(pair for document in documents for pair in document.pairs)
+    newest = {row.id: AdjacencyDocument.model_validate(row.document) for row in rows}
+    return bordering(pair for document in newest.values() for pair in document.pairs)
