@@ -33,7 +33,9 @@ class Delays:
         share = np.cumsum(late, axis=1) / np.where(total > 0, total, 1.0)
         return cls(np.where(total >= REPORTS_LEAST, share, 1.0))
 
-    def share(self, ages: FloatArray | np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> FloatArray:
+    def share(
+        self, ages: FloatArray | np.ndarray[tuple[int, ...], np.dtype[np.int64]]
+    ) -> FloatArray:
         """(K, …) for ages (…,) in days; what has not begun is as a day of age 0."""
         place = np.clip(np.asarray(ages, dtype=np.int64), 0, self.known.shape[1] - 1)
         return np.asarray(self.known[:, place])

@@ -13,7 +13,7 @@ import numpy as np
 
 from services.alerts.domain.counting.calendar import DAY_TYPES, Calendar, DayType
 from services.alerts.domain.counting.policy import Detection
-from services.alerts.domain.counting.table import SeriesTable, summed
+from services.alerts.domain.counting.table import Numbers, SeriesTable, summed
 from services.alerts.domain.detection.verdict import BoolArray, FloatArray, IntArray
 
 MILLI = 1000.0
@@ -31,13 +31,14 @@ SHARE_LEAST = 0.02
 
 @dataclass(frozen=True)
 class Learnt:
-    """What a table teaches. `said` (N, D): the site spoke and is not left out; `persons`, `seen`
-    (N, D): what it said then, else 0. `by_site`, `by_seen` (K,): how each kind is measured."""
+    """What a table teaches. `said` (N, D): the site spoke and is not left out; `persons` (N, D):
+    what it said then, else 0. `measure` (N, D): what a site day counts before the site's size:
+    itself, or whom it saw. `by_site`, `by_seen` (K,): how each kind is measured."""
 
     table: SeriesTable
     said: BoolArray
     persons: FloatArray
-    seen: FloatArray
+    measure: FloatArray
     by_site: BoolArray
     by_seen: BoolArray
 
@@ -47,19 +48,15 @@ class Learnt:
         if table.left_out is not None:
             said = said & ~table.left_out
         denominators = [policy.kinds[kind].denominator for kind, _ in table.kinds]
+        by_seen = np.array([name == "seen" for name in denominators], dtype=np.bool_)
         return cls(
             table,
             said,
             np.where(said, table.counts.persons, 0).astype(np.float64),
-            np.where(said, table.counts.seen, 0).astype(np.float64),
+            measured(table, table.counts.seen, said, by_seen),
             np.array([name == "sites" for name in denominators], dtype=np.bool_),
-            np.array([name == "seen" for name in denominators], dtype=np.bool_),
+            by_seen,
         )
-
-    def measure(self, first: int, last: int) -> FloatArray:
-        """(N, last - first): what each site day counts before its size: itself, or whom it saw."""
-        by_seen = self.by_seen[self.table.sites.kind][:, None]
-        return np.where(by_seen, self.seen[:, first:last], self.said[:, first:last])
 
     def denominator(self, site_days: FloatArray, sized: FloatArray) -> FloatArray:
         """(S, …) from site days (N, …): each times its size (N,), added up. What is measured
@@ -68,6 +65,13 @@ class Learnt:
         total = summed(self.table.member, site_days * sized.reshape(shape)) / MILLI
         measured = (self.by_site | self.by_seen)[self.table.series_kind].reshape(shape)
         return np.where(measured, total, np.minimum(np.ceil(total), 1.0))
+
+
+def measured(table: SeriesTable, seen: Numbers, said: BoolArray, by_seen: BoolArray) -> FloatArray:
+    """(N, …): 1 for each site that spoke, or everybody whom it saw, as its kind is measured."""
+    return np.where(by_seen[table.sites.kind][:, None], np.where(said, seen, 0), said).astype(
+        np.float64
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,26 +129,25 @@ def day_types(table: SeriesTable, policy: Detection, calendar: Calendar) -> IntA
 
 
 def day_shares(
-    pooled: FloatArray, measured: FloatArray, types: IntArray, before: int, policy: Detection
+    pooled: FloatArray, sized: FloatArray, types: IntArray, policy: Detection
 ) -> FloatArray:
-    """(K, DAY_TYPES): of a mean day, what each kind of day brings, from the days before `before`.
+    """(K, DAY_TYPES): of a mean day, what each kind of day brings.
 
-    `pooled` (K, D): persons of the whole city; `measured` (K, D): its denominator. A share is what
+    `pooled` (K, days): persons of the whole city; `sized` (K, days): its denominator; `types`
+    (K, days): the kinds of these days, all of them past. A share is what
     was seen over what the level of the fortnight around let expect, less and less moved by the
     prior. All sites of a kind share it: single ones see too few.
     """
-    first = max(before - PROFILE_DAYS, 0)
-    y, x, kind_of_day = pooled[:, first:before], measured[:, first:before], types[:, first:before]
-    plain = kind_of_day < WEEKDAYS
-    level = _around(np.where(plain, y, 0.0)) / np.maximum(_around(np.where(plain, x, 0.0)), 1e-12)
-    due = level * x
+    plain = types < WEEKDAYS
+    told, behind = _around(np.where(plain, pooled, 0.0)), _around(np.where(plain, sized, 0.0))
+    due = told / np.maximum(behind, 1e-12) * sized
     mean_day = np.maximum(due.mean(axis=1), 1e-9) if due.shape[1] else np.full(len(pooled), 1e-9)
     shares = np.ones((len(pooled), DAY_TYPES))
     for number in range(DAY_TYPES):
-        here = kind_of_day == number
+        here = types == number
         share, days = _prior(number, shares, policy)
         weight = days * mean_day
-        found = (np.where(here, y, 0.0).sum(axis=1) + weight * share) / (
+        found = (np.where(here, pooled, 0.0).sum(axis=1) + weight * share) / (
             np.where(here, due, 0.0).sum(axis=1) + weight
         )
         shares[:, number] = np.maximum(found, SHARE_LEAST)

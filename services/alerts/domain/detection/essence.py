@@ -126,20 +126,29 @@ def switch(counts: Counts, rule: Essence = Essence()) -> EssenceVerdicts:
     return _concluded(counts, chosen, fits, rule)
 
 
-def outlook(counts: Counts, rule: Essence = Essence()) -> Outlook:
+def outlook(counts: Counts, rule: Essence = Essence(), *, latest: int | None = None) -> Outlook:
     """What `switch` would hold each period's count against: from its past alone, so that a count
-    can be judged before it is known, or again when it has changed."""
+    can be judged before it is known, or again when it has changed. `latest`: the last periods only.
+    """
     y = counts.known
-    by_regression = _regression(y, rule)
-    mean, freedom, smoothed = _smoothings(y, rule)
+    first = 0 if latest is None else y.shape[-1] - latest
+    near = max(first - rule.baseline - rule.guard, 0)
+    line = _regression(y[..., near:], rule)
+    expected, deviation, freedom, fit = (
+        getattr(line, name)[..., first - near :] for name in _Regression.__dataclass_fields__
+    )
+    mean, days_less, smoothed = _smoothings(y, rule)
     with np.errstate(divide="ignore", invalid="ignore"):
-        fits = by_regression.fit >= rule.fit_least
+        fits = fit >= rule.fit_least
         lines = [
-            (((1.0 - weight) * before - mean) / deviation, weight / deviation)
-            for weight, before, _, deviation in smoothed
+            (
+                (((1.0 - weight) * before - mean) / spread)[..., first:],
+                (weight / spread)[..., first:],
+            )
+            for weight, before, _, spread in smoothed
         ]
-        straight = -by_regression.expected / by_regression.deviation, 1.0 / by_regression.deviation
-    nowhere = np.full(y.shape, -np.inf), np.zeros(y.shape)
+        straight = -expected / deviation, 1.0 / deviation
+    nowhere = np.full(fits.shape, -np.inf), np.zeros(fits.shape)
     level, slope = (
         np.stack(
             [
@@ -150,8 +159,8 @@ def outlook(counts: Counts, rule: Essence = Essence()) -> Outlook:
         for part in (0, 1)
     )
     return Outlook(
-        expected=np.where(fits, by_regression.expected, mean),
-        freedom=np.where(fits, by_regression.freedom, freedom),
+        expected=np.where(fits, expected, mean[..., first:]),
+        freedom=np.where(fits, freedom, days_less[..., first:]),
         level=level,
         slope=slope,
         by_regression=fits,
@@ -279,7 +288,8 @@ def _deviation(
 
 def _tabled(freedom: FloatArray, tail: float) -> FloatArray:
     """Student's upper quantile as a printed table has it: Rnssp's numbers are made with those."""
-    return np.asarray(np.round(-stdtrit(freedom, tail), 5))
+    known, place = np.unique(freedom, return_inverse=True)
+    return np.asarray(np.round(-stdtrit(known, tail), 5)[place].reshape(freedom.shape))
 
 
 def _chain(y: FloatArray, carried_most: FloatArray, weight: float) -> tuple[FloatArray, FloatArray]:

@@ -12,13 +12,14 @@ from services.alerts.domain.counting.calendar import Calendar
 from services.alerts.domain.counting.delays import Delays
 from services.alerts.domain.counting.policy import Detection
 from services.alerts.domain.counting.sizes import (
-    DAY_TYPES,
     MILLI,
+    PROFILE_DAYS,
     WEEKDAYS,
     Learnt,
     Sizes,
     day_shares,
     day_types,
+    measured,
     sizes,
 )
 from services.alerts.domain.counting.table import SeriesTable, summed
@@ -136,14 +137,13 @@ def _measures(
 ) -> tuple[FloatArray, Sizes]:
     """Shares (K, D) of the days and sizes (N,) of the sites, as known on day `before`."""
     table = learnt.table
-    even = np.ones(types.shape)
-    rough = sizes(learnt, even, before, policy)
-    by_kind = np.arange(len(table.kinds))[:, None] == table.sites.kind
-    pooled = by_kind @ learnt.persons[:, :before]
-    measured = (by_kind * rough.mean / MILLI) @ learnt.measure(0, before)
-    shares = day_shares(pooled, measured, types, before, policy)
+    first = max(before - PROFILE_DAYS, 0)
+    rough = sizes(learnt, np.ones(types.shape), before, policy)
+    of_kind = (np.arange(len(table.kinds))[:, None] == table.sites.kind).astype(np.float64)
+    pooled = of_kind @ learnt.persons[:, first:before]
+    sized = (of_kind * rough.mean / MILLI) @ learnt.measure[:, first:before]
+    shares = day_shares(pooled, sized, types[:, first:before], policy)
     per_day = np.take_along_axis(shares, types, axis=1)
-    assert shares.shape[1] == DAY_TYPES
     return per_day, sizes(learnt, per_day, before, policy)
 
 
@@ -154,8 +154,7 @@ def _judge(week: Week, delays: Delays) -> tuple[Tail, dict[str, FloatArray | Int
     reported = counts.reported[:, begin:end]
     observed = summed(table.member, np.where(reported, counts.persons[:, begin:end], 0.0))
     spoke = summed(table.member, reported.astype(np.float64))
-    by_seen = week.learnt.by_seen[table.sites.kind][:, None]
-    measure = np.where(by_seen, np.where(reported, counts.seen[:, begin:end], 0), reported)
+    measure = measured(table, counts.seen[:, begin:end], reported, week.learnt.by_seen)
     share = week.shares[week.kind, begin:end] * _completeness(week, delays)
     size = week.learnt.denominator(measure, week.sizes.mean) * share
     doubt = summed(table.member, measure * week.sizes.doubt[:, None]) / MILLI * share**2

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.alerts.domain.counting.policy import Detection
-from services.alerts.domain.counting.sizes import MILLI, WEEKDAYS, Learnt, Sizes
+from services.alerts.domain.counting.sizes import WEEKDAYS, Learnt, Sizes
 from services.alerts.domain.counting.table import summed
 from services.alerts.domain.detection.ears import Ears, c2
 from services.alerts.domain.detection.essence import Essence, outlook
@@ -58,7 +58,7 @@ class Week:
         NaN where too little is known to learn from."""
         begin, end = max(self.first - NEAR_DAYS, 0), self.start + self.length
         persons = summed(self.learnt.table.member, self.learnt.persons[:, begin:end])
-        measure = self.learnt.measure(begin, end)
+        measure = self.learnt.measure[:, begin:end]
         size = self.learnt.denominator(measure, self.sizes.mean)
         size *= self.shares[self.kind, begin:end]
         past = size[:, : max(self.first - begin, 1)]
@@ -82,7 +82,7 @@ def expect(week: Week) -> Tail:
     _counted(tail, recent)
     _by_farrington(tail, week, recent, modelled)
     left = modelled[:, None] & (tail.method == Method.NONE)
-    _by_essence(tail, week, recent, left & (history >= week.policy.essence_days_least))
+    _by_essence(tail, recent, left & (history >= week.policy.essence_days_least))
     left = modelled[:, None] & (tail.method == Method.NONE)
     _by_ears(tail, recent, left)
     _by_number(tail, week, persons, judged, (rare | fixed_kinds)[:, None] & (history > 0))
@@ -184,7 +184,7 @@ def _weekly(week: Week, count: int) -> tuple[FloatArray, FloatArray]:
     learnt, kind = week.learnt, week.learnt.table.sites.kind
     shape = (-1, count, WEEKDAYS)
     persons = learnt.persons[:, begin : week.first].reshape(shape).sum(axis=2)
-    measure = learnt.measure(begin, week.first) * week.shares[kind, begin : week.first]
+    measure = learnt.measure[:, begin : week.first] * week.shares[kind, begin : week.first]
     size = learnt.denominator(measure.reshape(shape).sum(axis=2), week.sizes.mean)
     return summed(learnt.table.member, persons), size
 
@@ -197,7 +197,9 @@ def _within_weeks(recent: _Recent, monday: int) -> FloatArray:
     shape = (len(recent.persons), weeks, WEEKDAYS)
     size = recent.size[:, begin:monday].reshape(shape)
     known = ~np.isnan(size)
-    y, x = (np.where(known, one, 0.0) for one in (recent.persons[:, begin:monday].reshape(shape), size))
+    y, x = (
+        np.where(known, one, 0.0) for one in (recent.persons[:, begin:monday].reshape(shape), size)
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = x * (y.sum(axis=2) / x.sum(axis=2))[..., None]
         square = np.where(mean > 0, (y - mean) ** 2 / mean, 0.0).sum(axis=(1, 2))
@@ -205,21 +207,21 @@ def _within_weeks(recent: _Recent, monday: int) -> FloatArray:
     return np.maximum(square / np.maximum(freedom, 1), 1.0)
 
 
-def _by_essence(tail: Tail, week: Week, recent: _Recent, where: BoolArray) -> None:
+def _by_essence(tail: Tail, recent: _Recent, where: BoolArray) -> None:
     rows = np.flatnonzero(where.any(axis=1))
     if not len(rows):
         return
-    made = outlook(Counts.of(recent.comparable(rows)), Essence())
-    columns = recent.judged
-    found = where[rows] & np.isfinite(made.expected[:, columns])
-    found &= np.isfinite(made.freedom[:, columns]) & np.isfinite(made.slope[:, :, columns]).all(0)
+    latest = len(recent.size[0]) - int(recent.judged[0])
+    made = outlook(Counts.of(recent.comparable(rows)), Essence(), latest=latest)
+    found = where[rows] & np.isfinite(made.expected) & np.isfinite(made.freedom)
+    found &= np.isfinite(made.slope).all(axis=0)
     row, column = np.nonzero(found)
     there = rows[row], column
     tail.method[there] = Method.ESSENCE
-    tail.centre[there] = made.expected[:, columns][found]
-    tail.freedom[there] = made.freedom[:, columns][found]
-    tail.level[there] = np.moveaxis(made.level[:, :, columns], 0, -1)[found]
-    tail.slope[there] = np.moveaxis(made.slope[:, :, columns], 0, -1)[found]
+    tail.centre[there] = made.expected[found]
+    tail.freedom[there] = made.freedom[found]
+    tail.level[there] = np.moveaxis(made.level, 0, -1)[found]
+    tail.slope[there] = np.moveaxis(made.slope, 0, -1)[found]
 
 
 def _by_ears(tail: Tail, recent: _Recent, where: BoolArray) -> None:
@@ -248,7 +250,7 @@ def _by_number(
     begin = max(end - week.policy.rare_history_days, 0)
     learnt, kind = week.learnt, week.learnt.table.sites.kind
     cases = summed(learnt.table.member, learnt.persons[:, begin:end].sum(axis=1))
-    measure = learnt.measure(begin, end) * week.shares[kind, begin:end]
+    measure = learnt.measure[:, begin:end] * week.shares[kind, begin:end]
     exposure = learnt.denominator(measure.sum(axis=1), week.sizes.mean)
     kinds = [week.policy.kinds[name] for name, _ in week.learnt.table.kinds]
     with np.errstate(divide="ignore", invalid="ignore"):
