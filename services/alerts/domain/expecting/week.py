@@ -204,7 +204,7 @@ def _within_weeks(recent: _Recent, monday: int) -> FloatArray:
         mean = x * (y.sum(axis=2) / x.sum(axis=2))[..., None]
         square = np.where(mean > 0, (y - mean) ** 2 / mean, 0.0).sum(axis=(1, 2))
     freedom = np.maximum(known.sum(axis=2) - 1, 0).sum(axis=1)
-    return np.maximum(square / np.maximum(freedom, 1), 1.0)
+    return np.asarray(np.maximum(square / np.maximum(freedom, 1), 1.0))
 
 
 def _by_essence(tail: Tail, recent: _Recent, where: BoolArray) -> None:
