@@ -14,6 +14,7 @@ from services.alerts.consumers import consumers
 from services.alerts.handlers.deliveries import write_deliveries
 from services.alerts.handlers.stream import follow_alerts
 from services.alerts.repository.adjacency import ADJACENCY
+from services.alerts.repository.detection import CALENDAR, DETECTION, OUTBREAK
 from services.alerts.repository.rules import RULE
 from services.alerts.tables import metadata, standard
 from services.alerts.timers import evaluators, timers
@@ -28,6 +29,6 @@ service = Service(
     consumers=consumers,
     evaluators=evaluators,
     timers=timers,
-    policies=(RULE, ADJACENCY),
+    policies=(RULE, ADJACENCY, DETECTION, CALENDAR, OUTBREAK),
     background={"stream": follow_alerts, "deliveries": write_deliveries},
 )

@@ -20,7 +20,7 @@ from services.alerts.domain.signals import Signal, signal_of_excess
 from services.alerts.handlers.telling import content_of
 from services.alerts.repository.rules import active_rules, book_of, versions_by_id
 from services.alerts.tables import signal
-from tests.service.alerts.series import high, judge_days, write_rule
+from tests.service.alerts.series import count_nothing, high, judge_days, write_rule
 from tests.service.alerts.test_excess import lives_with
 from tests.service.alerts.town import COUNTY, NEIGHBOUR, TOWNSHIP, Town, areas, id_of, report
 
@@ -132,6 +132,7 @@ async def test_live_in_any_order_and_the_evaluation_of_everything_are_the_same(
     town: Town, seed: int
 ) -> None:
     chance = random.Random(seed)
+    await count_nothing(town)
     await write_rule(town, "border", kind="alerts.adjacency", pairs=[[COUNTY, NEIGHBOUR]])
     for rule_id, changes in RULES.items():
         await write_rule(town, rule_id, **changes)
