@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from math import floor, log10
 
 # So many days stand before and after those that lit a point.
 DAYS_BEFORE = 41
@@ -12,7 +13,7 @@ DAYS_AFTER = 6
 # Figures on one card; the others are in the table.
 FIGURES_MOST = 6
 WIDTH, HEIGHT = 640.0, 150.0
-LEFT, RIGHT, TOP, BOTTOM = 34.0, 6.0, 8.0, 20.0
+LEFT, RIGHT, TOP, BOTTOM = 34.0, 16.0, 8.0, 20.0
 DAY = timedelta(days=1)
 
 
@@ -152,8 +153,8 @@ def _state(one: SeriesDay) -> str:
 
 def _round_up(value: float) -> float:
     """The next number that halves to a plain one."""
-    for scale in (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000):
-        for step in (2, 4, 6, 8, 10):
-            if value <= step * scale:
-                return float(step * scale)
-    return value
+    for top in (2, 4, 6, 8, 10):
+        if value <= top:
+            return float(top)
+    scale = 10 ** floor(log10(value))
+    return float(next(step * scale for step in (1, 2, 3, 4, 5, 6, 8, 10) if value <= step * scale))
