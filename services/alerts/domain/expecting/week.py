@@ -72,7 +72,7 @@ def expect(week: Week) -> Tail:
     begin, persons, size = week.near()
     tail = Tail.empty((len(persons), week.length))
     judged = np.arange(week.start - begin, week.start - begin + week.length)
-    recent = _Recent.of(persons, size, judged)
+    recent = _Recent.of(persons, size, judged, week.first - begin)
     history = week.spoken[:, week.start : week.start + week.length]
     rare = _rare(week, persons, begin)
     fixed_kinds = np.array(
@@ -102,9 +102,9 @@ class _Recent:
     exposure: FloatArray
 
     @classmethod
-    def of(cls, persons: FloatArray, size: FloatArray, judged: IntArray) -> _Recent:
+    def of(cls, persons: FloatArray, size: FloatArray, judged: IntArray, monday: int) -> _Recent:
         known = ~np.isnan(size)
-        cut = max(int(judged[0]), 1)
+        cut = max(monday, 1)
         tail = size[:, max(cut - BASELINE_DAYS, 0) : cut]
         days = (~np.isnan(tail)).sum(axis=1)
         unit = np.where(days > 0, np.nansum(tail, axis=1) / np.maximum(days, 1), np.nan)
