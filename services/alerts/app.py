@@ -8,6 +8,7 @@ from services.alerts.api.acts import door as acts_door
 from services.alerts.api.alerts import door as alerts_door
 from services.alerts.api.deliveries import door as deliveries_door
 from services.alerts.api.rules import door as rules_door
+from services.alerts.api.series import door as series_door
 from services.alerts.api.signals import door as signals_door
 from services.alerts.api.stream import door as stream_door
 from services.alerts.consumers import consumers
@@ -25,7 +26,15 @@ service = Service(
     metadata=metadata,
     tables=standard,
     folder=Path(__file__).parent,
-    routers=(stream_door, alerts_door, acts_door, signals_door, deliveries_door, rules_door),
+    routers=(
+        stream_door,
+        alerts_door,
+        acts_door,
+        signals_door,
+        series_door,
+        deliveries_door,
+        rules_door,
+    ),
     consumers=consumers,
     evaluators=evaluators,
     timers=timers,

@@ -42,127 +42,175 @@ class Cell(NamedTuple):
         return cls(kind, syndrome, date.fromisoformat(day), UUID(site_id), area_id)
 
 
-# `stored` says of each fact that was written what it was and what it is; the sums take the
-# difference, in one order of rows, so that two batches wait for each other and do not deadlock.
-_CARRIED = """
-    changed AS (
-        SELECT point_kind, syndrome, day, site_id, area_id, lag,
-            sum(persons)::integer AS persons, sum(seen)::integer AS seen,
-            sum(records)::integer AS records
-        FROM (
-            SELECT new_kind AS point_kind, syndrome, new_day AS day, new_site AS site_id,
-                new_area AS area_id, new_lag AS lag, new_persons AS seen, 1 AS records,
-                CASE WHEN syndrome = ANY (new_hits) THEN new_persons ELSE 0 END AS persons
-            FROM stored CROSS JOIN unnest(new_syndromes) AS syndrome
-            UNION ALL
-            SELECT old_kind, syndrome, old_day, old_site, old_area, old_lag, -old_persons, -1,
-                CASE WHEN syndrome = ANY (old_hits) THEN -old_persons ELSE 0 END
-            FROM stored CROSS JOIN unnest(old_syndromes) AS syndrome
-            WHERE old_kind IS NOT NULL
-        ) AS said
-        GROUP BY point_kind, syndrome, day, site_id, area_id, lag
-        HAVING sum(persons) <> 0 OR sum(seen) <> 0 OR sum(records) <> 0
-    )
-    INSERT INTO alerts.site_day AS cell
-        (point_kind, syndrome, day, site_id, area_id, lag, persons, seen, records)
-    SELECT point_kind, syndrome, day, site_id, area_id, lag, persons, seen, records
-    FROM changed ORDER BY point_kind, syndrome, day, site_id, area_id, lag
-    ON CONFLICT (point_kind, syndrome, day, site_id, area_id, lag) DO UPDATE
-    SET persons = cell.persons + excluded.persons, seen = cell.seen + excluded.seen,
-        records = cell.records + excluded.records
-    RETURNING point_kind, syndrome, day, site_id, area_id
-"""
-_SAID = """
-    RETURNING old.point_kind AS old_kind, old.site_id AS old_site, old.area_id AS old_area,
-        old.day AS old_day, old.lag AS old_lag, old.syndromes AS old_syndromes,
-        old.hits AS old_hits, old.persons AS old_persons,
-        new.point_kind AS new_kind, new.site_id AS new_site, new.area_id AS new_area,
-        new.day AS new_day, new.lag AS new_lag, new.syndromes AS new_syndromes,
-        new.hits AS new_hits, new.persons AS new_persons
-"""
 _COLUMNS = (
     "record_id, version, point_kind, site_id, area_id, day, lag, syndromes, hits, persons,"
     " person_id"
 )
-STORE = text(
-    f"""
-    WITH given AS (
-        SELECT * FROM unnest(
-            CAST(:record_ids AS uuid[]), CAST(:versions AS integer[]), CAST(:kinds AS text[]),
-            CAST(:sites AS uuid[]), CAST(:areas AS text[]), CAST(:days AS date[]),
-            CAST(:lags AS smallint[]), CAST(:syndromes AS text[]), CAST(:hits AS text[]),
-            CAST(:persons AS integer[]), CAST(:person_ids AS uuid[])
-        ) AS fact ({_COLUMNS})
-    ), stored AS (
-        INSERT INTO alerts.count_fact AS fact ({_COLUMNS})
-        SELECT record_id, version, point_kind, site_id, area_id, day, lag,
-            string_to_array(syndromes, ','), string_to_array(hits, ','), persons, person_id
-        FROM given ORDER BY record_id
-        ON CONFLICT (record_id) DO UPDATE
-        SET version = excluded.version, point_kind = excluded.point_kind,
-            site_id = excluded.site_id, area_id = excluded.area_id, day = excluded.day,
-            lag = excluded.lag, syndromes = excluded.syndromes, hits = excluded.hits,
-            persons = excluded.persons, person_id = excluded.person_id
-        WHERE fact.version < excluded.version
-        {_SAID}
-    ), {_CARRIED}
-    """  # noqa: S608 - columns of our own
+_GIVEN = f"""
+    SELECT record_id, version, point_kind, site_id, area_id, day, lag,
+        string_to_array(syndromes, ',') AS syndromes, string_to_array(hits, ',') AS hits,
+        persons, person_id
+    FROM unnest(
+        CAST(:record_ids AS uuid[]), CAST(:versions AS integer[]), CAST(:kinds AS text[]),
+        CAST(:sites AS uuid[]), CAST(:areas AS text[]), CAST(:days AS date[]),
+        CAST(:lags AS smallint[]), CAST(:syndromes AS text[]), CAST(:hits AS text[]),
+        CAST(:persons AS integer[]), CAST(:person_ids AS uuid[])
+    ) AS given ({_COLUMNS})
+"""  # noqa: S608 - columns of our own
+INSERT = text(
+    f"INSERT INTO alerts.count_fact ({_COLUMNS}) {_GIVEN} ORDER BY record_id"
+    " ON CONFLICT (record_id) DO NOTHING RETURNING record_id"
 )
-MOVE = text(
+UPDATE = text(
     f"""
-    WITH stored AS (
-        UPDATE alerts.count_fact AS fact SET area_id = given.area_id
-        FROM unnest(CAST(:record_ids AS uuid[]), CAST(:areas AS text[]))
-            AS given (record_id, area_id)
-        WHERE fact.record_id = given.record_id AND fact.area_id <> given.area_id
-        {_SAID}
-    ), {_CARRIED}
+    UPDATE alerts.count_fact AS fact
+    SET version = given.version, point_kind = given.point_kind, site_id = given.site_id,
+        area_id = given.area_id, day = given.day, lag = given.lag, syndromes = given.syndromes,
+        hits = given.hits, persons = given.persons, person_id = given.person_id
+    FROM ({_GIVEN}) AS given WHERE fact.record_id = given.record_id
     """  # noqa: S608
 )
+MOVE = text(
+    """
+    UPDATE alerts.count_fact AS fact SET area_id = given.area_id
+    FROM unnest(CAST(:record_ids AS uuid[]), CAST(:areas AS text[])) AS given (record_id, area_id)
+    WHERE fact.record_id = given.record_id
+    """
+)
+ADD_CELLS = text(
+    """
+    INSERT INTO alerts.site_day AS cell
+        (point_kind, syndrome, day, site_id, area_id, lag, persons, seen, records)
+    SELECT * FROM unnest(
+        CAST(:kinds AS text[]), CAST(:syndromes AS text[]), CAST(:days AS date[]),
+        CAST(:sites AS uuid[]), CAST(:areas AS text[]), CAST(:lags AS smallint[]),
+        CAST(:persons AS integer[]), CAST(:seen AS integer[]), CAST(:records AS integer[])
+    ) AS given (point_kind)
+    ON CONFLICT (point_kind, syndrome, day, site_id, area_id, lag) DO UPDATE
+    SET persons = cell.persons + excluded.persons, seen = cell.seen + excluded.seen,
+        records = cell.records + excluded.records
+    """
+)
+
+
+class _Differences:
+    """What a batch changes in the sums, by cell and lag: persons, seen, records."""
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[Cell, int], list[int]] = {}
+
+    def add(self, fact: CountedFact | Row[Any], sign: int, area_id: str | None = None) -> None:
+        """A fact as it stands (1) or stood (-1); `area_id` where it counts elsewhere."""
+        area = fact.area_id if area_id is None else area_id
+        for syndrome in fact.syndromes:
+            cell = Cell(fact.point_kind, syndrome, fact.day, fact.site_id, area)
+            total = self._sums.setdefault((cell, fact.lag), [0, 0, 0])
+            total[0] += sign * fact.persons if syndrome in fact.hits else 0
+            total[1] += sign * fact.persons
+            total[2] += sign
+
+    async def write(self, work: Work) -> set[Cell]:
+        """In one order of rows: two batches that meet wait for each other, without deadlock."""
+        changed = sorted(key for key, total in self._sums.items() if any(total))
+        if not changed:
+            return set()
+        sums = [self._sums[key] for key in changed]
+        await work.execute(
+            ADD_CELLS,
+            {
+                **_cell_arrays([cell for cell, _ in changed]),
+                "lags": [lag for _, lag in changed],
+                "persons": [total[0] for total in sums],
+                "seen": [total[1] for total in sums],
+                "records": [total[2] for total in sums],
+            },
+        )
+        return {cell for cell, _ in changed}
 
 
 async def store_counted(work: Work, facts: Sequence[CountedFact]) -> set[Cell]:
     """Keep the newest version of each record and what it changes in the sums; the cells that
-    changed. The same or an older version changes nothing."""
+    changed. The same or an older version changes nothing.
+
+    Who inserts a record counts it; who finds one, another transaction's included, waits for it and
+    takes back what it counted before.
+    """
     newest: dict[UUID, CountedFact] = {}
     for fact in sorted(facts, key=lambda one: one.version):
         newest[fact.record_id] = fact
     if not newest:
         return set()
-    rows = [newest[record_id] for record_id in sorted(newest)]
-    changed = await work.execute(
-        STORE,
-        {
-            "record_ids": [row.record_id for row in rows],
-            "versions": [row.version for row in rows],
-            "kinds": [row.point_kind for row in rows],
-            "sites": [row.site_id for row in rows],
-            "areas": [row.area_id for row in rows],
-            "days": [row.day for row in rows],
-            "lags": [row.lag for row in rows],
-            "syndromes": [",".join(row.syndromes) for row in rows],
-            "hits": [",".join(row.hits) for row in rows],
-            "persons": [row.persons for row in rows],
-            "person_ids": [row.person_id for row in rows],
-        },
+    differences = _Differences()
+    rows = await work.execute(INSERT, _arrays([newest[key] for key in sorted(newest)]))
+    inserted = {row.record_id for row in rows}
+    for record_id in inserted:
+        differences.add(newest[record_id], 1)
+    known = sorted(newest.keys() - inserted)
+    if known:
+        await _revise(work, [newest[record_id] for record_id in known], differences)
+    return await differences.write(work)
+
+
+async def _revise(work: Work, facts: Sequence[CountedFact], differences: _Differences) -> None:
+    rows = await work.execute(
+        select(count_fact)
+        .where(count_fact.c.record_id.in_([fact.record_id for fact in facts]))
+        .order_by(count_fact.c.record_id)
+        .with_for_update()
     )
-    return {Cell._make(row) for row in changed}
+    before = {row.record_id: row for row in rows}
+    newer = [fact for fact in facts if fact.version > before[fact.record_id].version]
+    for fact in newer:
+        differences.add(before[fact.record_id], -1)
+        differences.add(fact, 1)
+    if newer:
+        await work.execute(UPDATE, _arrays(newer))
+
+
+def _arrays(facts: Sequence[CountedFact]) -> dict[str, list[Any]]:
+    return {
+        "record_ids": [fact.record_id for fact in facts],
+        "versions": [fact.version for fact in facts],
+        "kinds": [fact.point_kind for fact in facts],
+        "sites": [fact.site_id for fact in facts],
+        "areas": [fact.area_id for fact in facts],
+        "days": [fact.day for fact in facts],
+        "lags": [fact.lag for fact in facts],
+        "syndromes": [",".join(fact.syndromes) for fact in facts],
+        "hits": [",".join(fact.hits) for fact in facts],
+        "persons": [fact.persons for fact in facts],
+        "person_ids": [fact.person_id for fact in facts],
+    }
 
 
 async def move_home(work: Work, record_ids: Sequence[UUID]) -> set[Cell]:
     """Facts of persons count where the person is registered, as far as that is known."""
-    rows = await work.execute(
-        select(count_fact.c.record_id, person.c.residence_area_id)
-        .join(person, person.c.person_id == count_fact.c.person_id)
-        .where(count_fact.c.record_id.in_(record_ids), person.c.residence_area_id.is_not(None))
-        .order_by(count_fact.c.record_id)
-        .with_for_update(of=count_fact)
-    )
-    homes = {row.record_id: row.residence_area_id for row in rows}
-    if not homes:
+    rows = (
+        await work.execute(
+            select(count_fact, person.c.residence_area_id)
+            .join(person, person.c.person_id == count_fact.c.person_id)
+            .where(
+                count_fact.c.record_id.in_(record_ids),
+                person.c.residence_area_id != count_fact.c.area_id,
+            )
+            .order_by(count_fact.c.record_id)
+            .with_for_update(of=count_fact)
+        )
+    ).all()
+    if not rows:
         return set()
-    changed = await work.execute(MOVE, {"record_ids": list(homes), "areas": list(homes.values())})
-    return {Cell._make(row) for row in changed}
+    differences = _Differences()
+    for row in rows:
+        differences.add(row, -1)
+        differences.add(row, 1, row.residence_area_id)
+    await work.execute(
+        MOVE,
+        {
+            "record_ids": [row.record_id for row in rows],
+            "areas": [row.residence_area_id for row in rows],
+        },
+    )
+    return await differences.write(work)
 
 
 async def counted_of_persons(reader: Reader, person_ids: Sequence[UUID]) -> list[UUID]:

@@ -151,7 +151,8 @@ def day_shares(
     plain = types < WEEKDAYS
     told, behind = _around(np.where(plain, pooled, 0.0)), _around(np.where(plain, sized, 0.0))
     due = told / np.maximum(behind, 1e-12) * sized
-    mean_day = np.maximum(due.mean(axis=1), 1e-9) if due.shape[1] else np.full(len(pooled), 1e-9)
+    days_known = np.maximum((due > 0).sum(axis=1), 1)
+    mean_day = np.maximum(due.sum(axis=1) / days_known, 1e-9)
     shares = np.ones((len(pooled), DAY_TYPES))
     for number in range(DAY_TYPES):
         here = types == number
