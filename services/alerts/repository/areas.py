@@ -7,46 +7,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import select, text
 
+from services.alerts.domain.areas import LEVELS, Line, Step
 from services.alerts.tables import standard
-from shared.areas import LEVELS
 from shared.policy import Reader
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One area of a line."""
-
-    area_id: str
-    level: str
-    zone: str
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """An area and what lies above it, nearest first."""
-
-    steps: tuple[Step, ...]
-
-    @property
-    def level(self) -> str:
-        return self.steps[0].level
-
-    @property
-    def zone(self) -> str:
-        return self.steps[0].zone
-
-    @property
-    def area_ids(self) -> frozenset[str]:
-        return frozenset(step.area_id for step in self.steps)
-
-    def at_level(self, level: str) -> Line | None:
-        """The line of the area itself or of its ancestor at `level`; where that level is absent, of
-        the next higher one."""
-        high_enough = LEVELS[: LEVELS.index(level) + 1]
-        for height, step in enumerate(self.steps):
-            if step.level in high_enough:
-                return Line(self.steps[height:])
-        return None
 
 
 async def lines_of(reader: Reader, area_ids: Iterable[str]) -> dict[str, Line]:
@@ -70,6 +33,19 @@ async def lines_of(reader: Reader, area_ids: Iterable[str]) -> dict[str, Line]:
     for row in rows:
         steps.setdefault(row.area_id, []).append(Step(row.upper_id, row.level, row.zone))
     return {area_id: Line(tuple(found)) for area_id, found in steps.items()}
+
+
+async def children_at(reader: Reader, area_ids: Iterable[str], level: str) -> list[str]:
+    """The areas of a level that lie directly below one of these; also higher ones, which stand in
+    where the level is absent."""
+    area = standard.area
+    high_enough = LEVELS[: LEVELS.index(level) + 1]
+    rows = await reader.execute(
+        select(area.c.area_id).where(
+            area.c.parent_id.in_(sorted(area_ids)), area.c.level.in_(high_enough)
+        )
+    )
+    return [row.area_id for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,190 @@
+"""Series by day: their counts and judgements, written by evaluators, read by rules and the door."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import select, text
+from sqlalchemy.engine import Row
+
+from services.alerts.domain.detection.verdict import Abstention
+from services.alerts.domain.excess import Excess
+from services.alerts.repository.fits import Topic
+from services.alerts.tables import series_day, standard
+from shared.access import Viewer
+from shared.areas import visible
+from shared.database.work import Work
+from shared.policy import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to be stored of one series and day; `observed` is what it was judged upon."""
+
+    area_id: str
+    day: date
+    observed: int
+    expected: float | None
+    limit: float | None
+    p_value: float | None
+    method: str
+    abstains: int
+
+
+def verdict_of(row: Row[Any]) -> Verdict:
+    """As it was stored last."""
+    return Verdict(
+        row.area_id,
+        row.day,
+        row.judged_persons,
+        row.expected,
+        row.limit_count,
+        row.p_value,
+        row.method,
+        row.abstains,
+    )
+
+
+WRITE = text(
+    """
+    UPDATE alerts.series_day AS series
+    SET judged_persons = given.observed, expected = given.expected,
+        limit_count = given.limit_count, p_value = given.p_value,
+        method = given.method, abstains = given.abstains, version = series.version + 1,
+        judged_at = :judged_at
+    FROM unnest(
+        CAST(:areas AS text[]), CAST(:days AS date[]), CAST(:observed AS integer[]),
+        CAST(:expected AS float8[]),
+        CAST(:limits AS float8[]), CAST(:p_values AS float8[]), CAST(:methods AS text[]),
+        CAST(:abstains AS smallint[])
+    ) AS given (area_id, day, observed, expected, limit_count, p_value, method, abstains)
+    WHERE series.point_kind = :point_kind AND series.syndrome = :syndrome
+        AND series.area_id = given.area_id AND series.day = given.day
+    """
+)
+SILENT = text(
+    """
+    INSERT INTO alerts.series_day
+        (area_id, point_kind, syndrome, day, persons, seen, records, sites, size_milli,
+         doubt_milli)
+    SELECT area_id, :point_kind, :syndrome, day, 0, 0, 0, 0, 0, 0
+    FROM unnest(CAST(:areas AS text[]), CAST(:days AS date[])) AS given (area_id, day)
+    ON CONFLICT DO NOTHING
+    """
+)
+
+
+async def write_verdicts(work: Work, topic: Topic, verdicts: Sequence[Verdict]) -> None:
+    """New judgements, each a new version."""
+    if not verdicts:
+        return
+    await work.execute(
+        WRITE,
+        {
+            **topic._asdict(),
+            "judged_at": work.now(),
+            "areas": [one.area_id for one in verdicts],
+            "days": [one.day for one in verdicts],
+            "observed": [one.observed for one in verdicts],
+            "expected": [one.expected for one in verdicts],
+            "limits": [one.limit for one in verdicts],
+            "p_values": [one.p_value for one in verdicts],
+            "methods": [one.method for one in verdicts],
+            "abstains": [one.abstains for one in verdicts],
+        },
+    )
+
+
+async def add_silent(work: Work, topic: Topic, silent: Sequence[tuple[str, date]]) -> None:
+    """Rows for days on which nobody spoke, so that they can be said to be silent."""
+    if silent:
+        await work.execute(
+            SILENT,
+            {
+                **topic._asdict(),
+                "areas": [area_id for area_id, _ in silent],
+                "days": [day for _, day in silent],
+            },
+        )
+
+
+async def read_days(
+    reader: Reader, topic: Topic, first_day: date, last_day: date
+) -> Sequence[Row[Any]]:
+    """All series of a topic between two days, both included."""
+    return (
+        await reader.execute(
+            select(series_day).where(
+                series_day.c.point_kind == topic.point_kind,
+                series_day.c.syndrome == topic.syndrome,
+                series_day.c.day.between(first_day, last_day),
+            )
+        )
+    ).all()
+
+
+async def excesses_within(
+    reader: Reader, area_ids: Sequence[str], point_kinds: Sequence[str], span: tuple[date, date]
+) -> list[Excess]:
+    """What rules read: the judged days of these areas and kinds, both ends included."""
+    first, last = span
+    rows = await reader.execute(
+        select(series_day)
+        .where(
+            series_day.c.area_id.in_(area_ids),
+            series_day.c.point_kind.in_(point_kinds),
+            series_day.c.day.between(first, last),
+            series_day.c.version > 0,
+        )
+        .order_by(
+            series_day.c.area_id, series_day.c.point_kind, series_day.c.syndrome, series_day.c.day
+        )
+    )
+    return [excess_of(row) for row in rows]
+
+
+def excess_of(row: Row[Any]) -> Excess:
+    """A stored row as rules, explanations and the console read it."""
+    return Excess(
+        row.area_id,
+        row.point_kind,
+        row.syndrome,
+        row.day,
+        row.persons,
+        row.expected,
+        row.limit_count,
+        row.p_value,
+        row.method,
+        Abstention(row.abstains),
+        row.sites,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesFilter:
+    """One series between two days, both included."""
+
+    area_id: str
+    point_kind: str
+    syndrome: str
+    first_day: date
+    last_day: date
+
+
+async def list_series(reader: Reader, viewer: Viewer, wanted: SeriesFilter) -> list[Excess]:
+    """Day by day, those that were ever counted; nothing outside the viewer's areas."""
+    rows = await reader.execute(
+        select(series_day)
+        .where(
+            visible(standard, viewer, series_day.c.area_id),
+            series_day.c.area_id == wanted.area_id,
+            series_day.c.point_kind == wanted.point_kind,
+            series_day.c.syndrome == wanted.syndrome,
+            series_day.c.day.between(wanted.first_day, wanted.last_day),
+        )
+        .order_by(series_day.c.day)
+    )
+    return [excess_of(row) for row in rows]
