@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 Output = click.Path(dir_okay=False, path_type=Path)
+FILE_COLUMNS = 170
 Choice = Literal["weekly", "daily", "both"]
 
 
@@ -24,6 +25,12 @@ def progress(console: Console) -> Progress:
         console=console,
         disable=not console.is_terminal,
     )
+
+
+def wide_console() -> Console:
+    """As wide as the terminal; in a file as wide as the tables need."""
+    console = Console()
+    return console if console.is_terminal else Console(width=FILE_COLUMNS)
 
 
 @click.command()
@@ -50,7 +57,7 @@ def benchmark(
     from services.alerts.laboratory.benchmark import names, run
     from services.alerts.laboratory.methods import Pace
 
-    console = Console()
+    console = wide_console()
     plot_file, json_file = files["plot_file"], files["json_file"]
     if plot_file is not None:
         from services.alerts.laboratory.plotting import pyplot
