@@ -68,6 +68,29 @@ class EssenceVerdicts:
 
 
 @dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a count would be held against, whatever it is: the statistic is the larger of the lines
+    `level` + `slope` · count (two of smoothing, or one of the regression beside one at -inf), and p
+    its tail by Student with `freedom`. Arrays (..., time), lines (2, ..., time); NaN: no answer."""
+
+    expected: FloatArray
+    freedom: FloatArray
+    level: FloatArray
+    slope: FloatArray
+    by_regression: BoolArray
+
+
+@dataclass(frozen=True, slots=True)
+class _Regression:
+    """Per period, from its baseline alone; NaN where the baseline does not carry it."""
+
+    expected: FloatArray
+    deviation: FloatArray
+    freedom: FloatArray
+    fit: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
 class _Tested:
     expected: FloatArray
     limit: FloatArray
@@ -103,6 +126,47 @@ def switch(counts: Counts, rule: Essence = Essence()) -> EssenceVerdicts:
     return _concluded(counts, chosen, fits, rule)
 
 
+def outlook(counts: Counts, rule: Essence = Essence(), *, latest: int | None = None) -> Outlook:
+    """What `switch` would hold each period's count against: from its past alone, so that a count
+    can be judged before it is known, or again when it has changed. `latest`: the last periods only.
+    """
+    y = counts.known
+    first = 0 if latest is None else y.shape[-1] - latest
+    near = max(first - rule.baseline - rule.guard, 0)
+    line = _regression(y[..., near:], rule)
+    expected, deviation, freedom, fit = (
+        getattr(line, name)[..., first - near :] for name in _Regression.__dataclass_fields__
+    )
+    mean, days_less, smoothed = _smoothings(y, rule)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        fits = fit >= rule.fit_least
+        lines = [
+            (
+                (((1.0 - weight) * before - mean) / spread)[..., first:],
+                (weight / spread)[..., first:],
+            )
+            for weight, before, _, spread in smoothed
+        ]
+        straight = -expected / deviation, 1.0 / deviation
+    nowhere = np.full(fits.shape, -np.inf), np.zeros(fits.shape)
+    level, slope = (
+        np.stack(
+            [
+                np.where(fits, of_regression[part], of_smoothing[part])
+                for of_regression, of_smoothing in zip((straight, nowhere), lines, strict=True)
+            ]
+        )
+        for part in (0, 1)
+    )
+    return Outlook(
+        expected=np.where(fits, expected, mean[..., first:]),
+        freedom=np.where(fits, freedom, days_less[..., first:]),
+        level=level,
+        slope=slope,
+        by_regression=fits,
+    )
+
+
 def _concluded(
     counts: Counts, tested: _Tested, by_regression: BoolArray, rule: Essence
 ) -> EssenceVerdicts:
@@ -125,6 +189,14 @@ def _concluded(
 
 
 def _regressed(y: FloatArray, rule: Essence) -> _Tested:
+    made = _regression(y, rule)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = (y - made.expected) / made.deviation
+    limit = made.expected - made.deviation * stdtrit(made.freedom, rule.alarm_p)
+    return _Tested(made.expected, limit, statistic, stdtr(made.freedom, -statistic), made.fit)
+
+
+def _regression(y: FloatArray, rule: Essence) -> _Regression:
     """Days are told apart by their distance from today, which is the same for every day: so each
     baseline has the same design, today stands at time 0 in level 0, and means per weekday and one
     slope within them are the whole solution."""
@@ -154,12 +226,8 @@ def _regressed(y: FloatArray, rule: Essence) -> _Tested:
         leverage = 1.0 / per_level[..., 0] + level_time[..., 0] ** 2 / spread
         leverage = np.where(_contiguous(known, rule), _whole_weeks(days), leverage)
         deviation = np.sqrt(squares / freedom * (1.0 + leverage))
-        statistic = (y - expected) / deviation
-    expected = np.where(seen, expected, np.nan)
-    freedom = np.where(freedom > 0, freedom, np.nan)
-    limit = expected - deviation * stdtrit(freedom, rule.alarm_p)
-    p_value = np.where(seen, stdtr(freedom, -statistic), np.nan)
-    return _Tested(expected, limit, statistic, p_value, np.where(seen, fit, np.nan))
+    expected, fit = np.where(seen, expected, np.nan), np.where(seen, fit, np.nan)
+    return _Regression(expected, deviation, np.where(freedom > 0, freedom, np.nan), fit)
 
 
 def _contiguous(known: FloatArray, rule: Essence) -> BoolArray:
@@ -176,22 +244,34 @@ def _whole_weeks(days: FloatArray) -> FloatArray:
 
 
 def _smoothed(y: FloatArray, rule: Essence) -> _Tested:
+    mean, freedom, smoothed = _smoothings(y, rule)
+    best, limit = np.full(y.shape, np.nan), np.full(y.shape, np.nan)
+    for weight, before, smooth, deviation in smoothed:
+        alarming = mean - stdtrit(freedom, rule.alarm_p) * deviation
+        with np.errstate(divide="ignore", invalid="ignore"):
+            best = np.fmax(best, (smooth - mean) / deviation)
+        needed = (alarming - (1.0 - weight) * before) / weight
+        limit = np.fmin(limit, np.maximum(needed, 0.0))
+    p_value = stdtr(freedom, -best)
+    return _Tested(mean, limit, best, p_value, np.full(y.shape, np.nan))
+
+
+def _smoothings(
+    y: FloatArray, rule: Essence
+) -> tuple[FloatArray, FloatArray, list[tuple[float, FloatArray, FloatArray, FloatArray]]]:
+    """The baseline's mean and degrees of freedom; and of each smoothing its weight, the smoothed
+    count before and after the day, and the deviation of the latter from the mean."""
     past = moments(trailing(y, rule.baseline, gap=rule.guard))
     enough = past.known >= rule.smoothing_days_least
     mean = np.where(enough, past.mean, np.nan)
     freedom = np.where(enough, past.known - 1.0, np.nan)
-    best, limit = np.full(y.shape, np.nan), np.full(y.shape, np.nan)
+    found = []
     for smoothing in rule.smoothings:
         deviation = _deviation(past.known, past.deviation, smoothing, rule.guard)
         carried_most = mean + _tabled(freedom, rule.alarm_p) * deviation
         before, smooth = _chain(y, carried_most, smoothing.weight)
-        alarming = mean - stdtrit(freedom, rule.alarm_p) * deviation
-        with np.errstate(divide="ignore", invalid="ignore"):
-            best = np.fmax(best, (smooth - mean) / deviation)
-        needed = (alarming - (1.0 - smoothing.weight) * before) / smoothing.weight
-        limit = np.fmin(limit, np.maximum(needed, 0.0))
-    p_value = stdtr(freedom, -best)
-    return _Tested(mean, limit, best, p_value, np.full(y.shape, np.nan))
+        found.append((smoothing.weight, before, smooth, deviation))
+    return mean, freedom, found
 
 
 def _deviation(
@@ -208,7 +288,8 @@ def _deviation(
 
 def _tabled(freedom: FloatArray, tail: float) -> FloatArray:
     """Student's upper quantile as a printed table has it: Rnssp's numbers are made with those."""
-    return np.asarray(np.round(-stdtrit(freedom, tail), 5))
+    known, place = np.unique(freedom, return_inverse=True)
+    return np.asarray(np.round(-stdtrit(known, tail), 5)[place].reshape(freedom.shape))
 
 
 def _chain(y: FloatArray, carried_most: FloatArray, weight: float) -> tuple[FloatArray, FloatArray]:
