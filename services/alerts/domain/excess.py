@@ -33,3 +33,18 @@ class Excess:
     @property
     def series(self) -> tuple[str, str, str]:
         return (self.area_id, self.point_kind, self.syndrome)
+
+    @property
+    def judged(self) -> bool:
+        """Whether the method says anything of this day."""
+        return self.abstains == Abstention.NONE
+
+    @property
+    def over(self) -> bool:
+        """Whether the count exceeds the method's limit."""
+        return self.judged and self.limit is not None and self.observed > self.limit
+
+    @property
+    def p(self) -> float | None:
+        """The p-value where the method says anything of this day."""
+        return self.p_value if self.judged else None

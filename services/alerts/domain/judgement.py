@@ -1,23 +1,34 @@
 """The multi-point trigger (多点触发), judged over every window of event time.
 
 A window is closed at both ends: two signals exactly its length apart stand in one window. It is
-judged by the version of the rule in force at its last signal. The condition can only gain by more
-signals, so the longest window that ends at each signal decides for all shorter ones.
+judged by the version of the rule in force at its last signal. What lay in windows that hold is
+evidence; where the rule has a quiet time, evidence further apart than that belongs to different
+alerts. The same functions judge one area live and hundreds over years.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from itertools import pairwise
 from uuid import UUID
 
-from services.alerts.domain.rules import Rule, version_in_force
-from services.alerts.domain.signals import Point, Signal
+import numpy as np
 
-Key = TypeVar("Key")
+from services.alerts.domain.columns import (
+    MICROSECOND,
+    Array,
+    Columns,
+    SignalLog,
+    demands_of,
+    instant,
+    lit_under,
+    told_of,
+)
+from services.alerts.domain.rules import Rule, quiet_time
+from services.alerts.domain.signals import Consent, Point, Signal
+from services.alerts.domain.windows import windows_that_hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +55,11 @@ class PointReason:
 @dataclass(frozen=True, slots=True)
 class Decision:
     """People must act: `rule` is the version of the last window that held, `evidence` all that lay
-    in such windows."""
+    in such windows, in order of event time; the first of them ended at `held_at`."""
 
     rule: Rule
     evidence: tuple[Signal, ...]
+    held_at: datetime
 
     @property
     def reasons(self) -> tuple[PointReason, ...]:
@@ -63,8 +75,23 @@ class Decision:
         return len(different_persons(self.evidence))
 
     @property
+    def households(self) -> int:
+        """Different households of the persons known by id."""
+        return len({signal.household for signal in self.evidence if signal.household})
+
+    @property
     def unlinked(self) -> int:
         return unlinked_persons(self.evidence)
+
+    @property
+    def consents(self) -> tuple[tuple[Signal, Consent], ...]:
+        """The days on which the streams of the area agreed, each once, in order of time."""
+        found: dict[datetime, tuple[Signal, Consent]] = {}
+        for signal in self.evidence:
+            consent = signal.consent_of(self.rule.version)
+            if consent and consent.lit and signal.own:
+                found.setdefault(signal.occurred_at, (signal, consent))
+        return tuple(found.values())
 
     @property
     def first_at(self) -> datetime:
@@ -75,85 +102,90 @@ class Decision:
         return self.evidence[-1].occurred_at
 
 
-class Tally:
-    """What stands in the window at the moment; signals enter and leave in order of time."""
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """One alert of one group, by places in the columns: its evidence, the version of its last
+    window, and where its first window ended. Times in microseconds."""
 
-    def __init__(self, rule: Rule) -> None:
-        self._rule = rule
-        self._points: Counter[Point] = Counter()
-        self._kinds: Counter[str] = Counter()
-        self._persons: Counter[UUID] = Counter()
-        self._unlinked = 0
-        self._fresh = 0
+    group: int
+    rule: Rule
+    places: Array
+    held_at: int
 
-    def add(self, signal: Signal) -> None:
-        self._move(signal, 1)
 
-    def drop(self, signal: Signal) -> None:
-        self._move(signal, -1)
+def stretches(
+    versions: Sequence[Rule], log: SignalLog, columns: Columns, offsets: Array
+) -> list[Stretch]:
+    """The alerts that groups of signals make under the versions of one rule.
 
-    def _move(self, signal: Signal, step: int) -> None:
-        _count(self._points, signal.point, step)
-        _count(self._kinds, signal.point_kind, step)
-        if signal.person_id:
-            _count(self._persons, signal.person_id, step)
-        self._unlinked += step * signal.unlinked_count
-        self._fresh += step * (not signal.spent)
-
-    def holds(self) -> bool:
-        """Enough different points, kinds and persons, and something that no closed alert has used
-        up."""
-        rule = self._rule
-        persons = len(self._persons) + (self._unlinked if rule.count_unlinked else 0)
-        return (
-            self._fresh > 0
-            and len(self._points) >= rule.min_points
-            and len(self._kinds) >= rule.min_kinds
-            and persons >= rule.min_persons
+    Group g is [offsets[g], offsets[g + 1]) of `columns`, in order of event time. In order of group
+    and time.
+    """
+    evidence = np.zeros(len(columns), dtype=np.bool_)
+    ended_by = np.full(len(columns), -1, dtype=np.int32)
+    for number, rule in enumerate(versions):
+        lit = np.flatnonzero(lit_under(rule, columns, log.names))
+        if not len(lit):
+            continue
+        mine = columns.take(lit)
+        held, ends = windows_that_hold(
+            np.searchsorted(lit, offsets),
+            mine.at,
+            told_of(versions, rule, log, mine),
+            demands_of(rule),
+            log.names.sizes,
         )
+        evidence[lit[held]] = True
+        ended_by[lit[ends]] = number
+    return _split(versions, columns.at, offsets, np.flatnonzero(evidence), ended_by)
+
+
+def _split(
+    versions: Sequence[Rule], at: Array, offsets: Array, places: Array, ended_by: Array
+) -> list[Stretch]:
+    """Evidence of one group that is no further apart than the quiet time is one alert."""
+    if not len(places):
+        return []
+    groups = np.searchsorted(offsets, places, side="right") - 1
+    quiet = quiet_time(versions)
+    apart = np.diff(groups) != 0
+    if quiet is not None:
+        apart |= np.diff(at[places]) > quiet // MICROSECOND
+    cuts = [0, *(np.flatnonzero(apart) + 1).tolist(), len(places)]
+    ends = np.flatnonzero(ended_by >= 0)
+    found = []
+    for first, after in pairwise(cuts):
+        mine = places[first:after]
+        low, high = np.searchsorted(ends, (mine[0], mine[-1] + 1))
+        last = versions[ended_by[ends[high - 1]]]
+        found.append(Stretch(int(groups[first]), last, mine, int(at[ends[low]])))
+    return found
+
+
+def episodes(versions: Sequence[Rule], signals: Iterable[Signal]) -> list[Decision]:
+    """The alerts that these standing signals of one area make under one rule, the oldest first.
+
+    `versions` are all versions of the rule; the order of `signals` does not matter. Without a quiet
+    time there is at most one.
+    """
+    log = SignalLog.of(signals)
+    if not len(log.columns):
+        return []
+    whole = np.array([0, len(log.columns)])
+    return [
+        Decision(
+            one.rule,
+            tuple(log.signal(row) for row in log.columns.row[one.places]),
+            instant(one.held_at),
+        )
+        for one in stretches(versions, log, log.columns, whole)
+    ]
 
 
 def judge(versions: Sequence[Rule], signals: Iterable[Signal]) -> Decision | None:
-    """The alert that these standing signals of one area make under one rule, or None.
-
-    `versions` are all versions of the rule; the order of `signals` does not matter.
-    """
-    known = sorted(signals, key=lambda signal: (signal.occurred_at, signal.id))
-    evidence: dict[UUID, Signal] = {}
-    last: tuple[datetime, Rule] | None = None
-    for rule in versions:
-        mine = [signal for signal in known if signal.point_kind in rule.point_kinds]
-        done = 0
-        for left, right in _windows_that_hold(versions, rule, mine):
-            for signal in mine[max(left, done) : right]:
-                evidence[signal.id] = signal
-            done = right
-            ended_at = mine[right - 1].occurred_at
-            if last is None or ended_at > last[0]:
-                last = (ended_at, rule)
-    if last is None:
-        return None
-    ordered = sorted(evidence.values(), key=lambda signal: (signal.occurred_at, signal.id))
-    return Decision(last[1], tuple(ordered))
-
-
-def _windows_that_hold(
-    versions: Sequence[Rule], rule: Rule, ordered: Sequence[Signal]
-) -> Iterator[tuple[int, int]]:
-    """Index ranges [left, right) of the windows in which `rule` is in force and its condition
-    holds."""
-    tally = Tally(rule)
-    left = right = 0
-    while right < len(ordered):
-        ends_at = ordered[right].occurred_at
-        while right < len(ordered) and ordered[right].occurred_at == ends_at:
-            tally.add(ordered[right])
-            right += 1
-        while ordered[left].occurred_at < ends_at - rule.window:
-            tally.drop(ordered[left])
-            left += 1
-        if tally.holds() and version_in_force(versions, ends_at) is rule:
-            yield left, right
+    """The newest of the alerts, or None."""
+    found = episodes(versions, signals)
+    return found[-1] if found else None
 
 
 def different_persons(signals: Iterable[Signal]) -> frozenset[UUID]:
@@ -162,9 +194,3 @@ def different_persons(signals: Iterable[Signal]) -> frozenset[UUID]:
 
 def unlinked_persons(signals: Iterable[Signal]) -> int:
     return sum(signal.unlinked_count for signal in signals)
-
-
-def _count(counter: Counter[Key], key: Key, step: int) -> None:
-    counter[key] += step
-    if not counter[key]:
-        del counter[key]

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.engine import Row
 
+from services.alerts.domain.areas import Line
 from services.alerts.domain.judgement import Decision, PointReason, judge
 from services.alerts.domain.life import Step, state_after_step, step_of
 from services.alerts.domain.rules import Rule, longest_window
@@ -24,7 +25,7 @@ from services.alerts.repository.alerts import (
     pair_lock,
     update_alerts,
 )
-from services.alerts.repository.areas import Line, lines_of
+from services.alerts.repository.areas import lines_of
 from services.alerts.repository.rules import StoredRule, versions_by_id
 from services.alerts.repository.signals import Span, standing_within
 from shared.database.work import AuditDetails, Work

@@ -7,46 +7,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import select, text
 
+from services.alerts.domain.areas import Line, Step
 from services.alerts.tables import standard
-from shared.areas import LEVELS
 from shared.policy import Reader
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One area of a line."""
-
-    area_id: str
-    level: str
-    zone: str
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """An area and what lies above it, nearest first."""
-
-    steps: tuple[Step, ...]
-
-    @property
-    def level(self) -> str:
-        return self.steps[0].level
-
-    @property
-    def zone(self) -> str:
-        return self.steps[0].zone
-
-    @property
-    def area_ids(self) -> frozenset[str]:
-        return frozenset(step.area_id for step in self.steps)
-
-    def at_level(self, level: str) -> Line | None:
-        """The line of the area itself or of its ancestor at `level`; where that level is absent, of
-        the next higher one."""
-        high_enough = LEVELS[: LEVELS.index(level) + 1]
-        for height, step in enumerate(self.steps):
-            if step.level in high_enough:
-                return Line(self.steps[height:])
-        return None
 
 
 async def lines_of(reader: Reader, area_ids: Iterable[str]) -> dict[str, Line]:
