@@ -235,8 +235,7 @@ def excesses_of(judged: Judged, tree: AreaTree) -> list[Excess]:
 def events_of(city: City, facts: Facts) -> EventArrays:
     """Facts as they stand once all corrections have come: a signal is a record's last version."""
     facts = np.sort(facts, order=["record", "version"])
-    last = np.append(facts["record"][1:] != facts["record"][:-1], np.ones(len(facts) > 0, bool))
-    facts = facts[last]
+    facts = facts[np.diff(facts["record"], append=-1) != 0]
     facts = facts[facts["syndrome"] >= 0]
     persons, person = _numbered(facts["person"])
     households, household = _numbered(facts["household"])
