@@ -13,9 +13,10 @@ from services.alerts.api.stream import door as stream_door
 from services.alerts.consumers import consumers
 from services.alerts.handlers.deliveries import write_deliveries
 from services.alerts.handlers.stream import follow_alerts
+from services.alerts.repository.adjacency import ADJACENCY
 from services.alerts.repository.rules import RULE
 from services.alerts.tables import metadata, standard
-from services.alerts.timers import evaluators
+from services.alerts.timers import evaluators, timers
 from shared.service import Service
 
 service = Service(
@@ -26,6 +27,7 @@ service = Service(
     routers=(stream_door, alerts_door, acts_door, signals_door, deliveries_door, rules_door),
     consumers=consumers,
     evaluators=evaluators,
-    policies=(RULE,),
+    timers=timers,
+    policies=(RULE, ADJACENCY),
     background={"stream": follow_alerts, "deliveries": write_deliveries},
 )

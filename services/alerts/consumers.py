@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.alerts.handlers.copies import (
     hear_areas,
     hear_cases,
+    hear_memberships,
     hear_persons,
     hear_places,
     hear_rules,
@@ -18,6 +19,7 @@ from services.alerts.handlers.facts import (
 )
 from shared.events.intake import (
     AreaChanged,
+    MembershipDeclared,
     PersonChanged,
     PlaceChanged,
     ReportRecorded,
@@ -48,6 +50,7 @@ consumers = (
             PlaceChanged: hear_places,
             PersonChanged: hear_persons,
             CaseChanged: hear_cases,
+            MembershipDeclared: hear_memberships,
             PolicyChanged: hear_rules,
         },
     ),

@@ -6,9 +6,13 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
+    Double,
+    Float,
     ForeignKey,
     Index,
     Integer,
+    SmallInteger,
     Table,
     Text,
     Uuid,
@@ -94,14 +98,22 @@ alert = Table(
     Column("cause_id", Uuid),
     instant("opened_at"),
     instant("changed_at"),
+    Column("households", Integer, nullable=False, server_default="0"),
+    # The days on which the streams of the area agreed.
+    Column("consents", JSONB, nullable=False, server_default="[]"),
+    # Event time at which the first window that holds ended. In the history of before: unknown.
+    instant("held_at", nullable=True),
+    # When it ended because nothing more was seen: what it rests on is not used up.
+    instant("quiet_at", nullable=True),
     # One live alert per rule and area; a withdrawn one is kept to come back under its id.
     Index(
         "uq_alert_live",
         "rule_id",
         "area_id",
         unique=True,
-        postgresql_where=text("state NOT IN ('closed', 'dismissed')"),
+        postgresql_where=text("state NOT IN ('closed', 'dismissed', 'withdrawn')"),
     ),
+    Index("ix_alert_rule_area_last", "rule_id", "area_id", "last_at"),
     Index(None, "area_id"),
 )
 
@@ -112,6 +124,51 @@ alert_signal = Table(
     Column("alert_id", Uuid, ForeignKey(alert.c.id), primary_key=True),
     Column("signal_id", Uuid, ForeignKey(signal.c.id), primary_key=True),
     Index(None, "signal_id"),
+)
+
+# The days of series that an alert rests on, by the id that is derived from their names.
+alert_excess = Table(
+    "alert_excess",
+    metadata,
+    Column("alert_id", Uuid, ForeignKey(alert.c.id), primary_key=True),
+    Column("excess_id", Uuid, primary_key=True),
+    Column("area_id", Text, nullable=False),
+    Column("point_kind", Text, nullable=False),
+    Column("syndrome", Text, nullable=False),
+    Column("day", Date, nullable=False),
+    Index("ix_alert_excess_series", "area_id", "point_kind", "syndrome", "day"),
+)
+
+# What the streams of an area say together on a day, by one version of a rule. `score` is of that
+# day alone, `p_value` against the area's own past, `q_value` across the areas of the level.
+consensus = Table(
+    "consensus",
+    metadata,
+    Column("rule_id", Text, primary_key=True),
+    Column("rule_version", Integer, primary_key=True),
+    Column("area_id", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("score", Double, nullable=False),
+    Column("p_value", Double, nullable=False),
+    Column("q_value", Double, nullable=False),
+    Column("lit", Boolean, nullable=False),
+    Column("null_days", Integer, nullable=False),
+    Column("streams", ARRAY(Text), nullable=False),
+    Index("ix_consensus_day", "rule_id", "rule_version", "day"),
+)
+
+# Who lives with whom, as lists declare it: from and, where it is known, until an instant.
+household = Table(
+    "household",
+    metadata,
+    Column("membership_id", Uuid, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("person_id", Uuid, nullable=False),
+    Column("group_id", Uuid, nullable=False),
+    instant("from_at"),
+    instant("until_at", nullable=True),
+    Column("standing", Boolean, nullable=False),
+    Index(None, "person_id"),
 )
 
 # One row per version of an alert and person or machine that it was sent to.
@@ -153,4 +210,28 @@ case = Table(
     # The results that a person's discard covers: their signals fall with it, later ones do not.
     Column("set_aside", ARRAY(Uuid), nullable=False, server_default="{}"),
     Column("reason", Text, nullable=False),
+)
+
+# A series on a day: its counts, and the judgement of them. `version` 0: never judged.
+series_day = Table(
+    "series_day",
+    metadata,
+    Column("area_id", Text, primary_key=True),
+    Column("point_kind", Text, primary_key=True),
+    Column("syndrome", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("persons", Integer, nullable=False),
+    Column("seen", Integer, nullable=False),
+    Column("records", Integer, nullable=False),
+    Column("sites", Integer, nullable=False),
+    Column("size_milli", BigInteger, nullable=False),
+    Column("doubt_milli", BigInteger, nullable=False),
+    Column("expected", Float),
+    Column("limit_count", Float),
+    Column("p_value", Float),
+    Column("method", Text, nullable=False, server_default=""),
+    Column("abstains", SmallInteger, nullable=False, server_default="0"),
+    Column("version", Integer, nullable=False, server_default="0"),
+    instant("judged_at", nullable=True),
+    Index("ix_series_day_kind_day", "point_kind", "syndrome", "day"),
 )

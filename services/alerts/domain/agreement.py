@@ -10,8 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.alerts.domain.consensus import adjusted, calibrated, combined, past_windows, score
-from services.alerts.domain.rules import ConsensusTerms
+from services.alerts.domain.consensus import (
+    adjusted,
+    calibrated,
+    combined,
+    mid_p,
+    past_windows,
+    score,
+)
+from services.alerts.domain.excess import Excess
+from services.alerts.domain.rules import ConsensusTerms, Rule
 from services.alerts.domain.signals import Consent
 
 Array = NDArray[Any]
@@ -28,6 +36,12 @@ class Streams:
     names: Sequence[tuple[str, str]]
     values: Array
     first_day: int
+
+    def kinds(self, known: Array) -> tuple[str, ...]:
+        """The kinds of those streams that said something."""
+        return tuple(
+            sorted({kind for (kind, _), one in zip(self.names, known, strict=True) if one})
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +69,41 @@ class Agreement:
             float(self.q_value[area, place]),
             bool(self.lit[area, place]),
             int(self.null_days[area, place]),
-            tuple(
-                sorted({name for (name, _), one in zip(self.told.names, known, strict=True) if one})
+            self.told.kinds(known),
+        )
+
+
+def streams_of(
+    rule: Rule, excesses: Sequence[Excess], areas: Sequence[str], days: Sequence[date]
+) -> Streams:
+    """The mid-p-values of these areas and days, in the order of the streams' names; `first_day` is
+    that of the days only where they follow one another."""
+    mine = [
+        one
+        for one in excesses
+        if one.p is not None
+        and one.point_kind in rule.excess_kinds
+        and one.syndrome in (rule.terms_of(one.point_kind).syndromes or {one.syndrome})
+    ]
+    names = sorted({(one.point_kind, one.syndrome) for one in mine})
+    values = np.full((len(names), len(areas), len(days)), np.nan)
+    if mine:
+        stream_at = {name: place for place, name in enumerate(names)}
+        area_at = {area_id: place for place, area_id in enumerate(areas)}
+        day_at = {day: place for place, day in enumerate(days)}
+        where = [
+            (stream_at[one.point_kind, one.syndrome], area_at[one.area_id], day_at[one.day])
+            for one in mine
+        ]
+        values[tuple(np.array(where).T)] = mid_p(
+            np.array([one.p for one in mine], dtype=np.float64),
+            np.array([one.observed for one in mine], dtype=np.float64),
+            np.array(
+                [np.nan if one.expected is None else one.expected for one in mine],
+                dtype=np.float64,
             ),
         )
+    return Streams(names, values, days[0].toordinal() if days else 0)
 
 
 def scores_of(terms: ConsensusTerms, streams: Streams) -> Array:

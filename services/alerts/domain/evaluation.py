@@ -190,14 +190,14 @@ def _streams(rule: Rule, area_ids: Set[str], city: CityLog, counted: Counted) ->
     width = max(int(days.max(initial=0)) - first_day + 1, 0)
     stream = columns.kind[rows] * len(names.syndromes) + columns.syndrome[rows]
     known, place = np.unique(stream, return_inverse=True)
-    values = np.full((len(known), len(counted.areas), width), np.nan)
-    values[place, counted.area[rows], city.day[rows] - first_day] = city.mid[rows]
     told = [divmod(int(one), len(names.syndromes)) for one in known]
-    return Streams(
-        [(names.kinds[kind], names.syndromes[syndrome]) for kind, syndrome in told],
-        values,
-        first_day,
-    )
+    named = [(names.kinds[kind], names.syndromes[syndrome]) for kind, syndrome in told]
+    # In the order of their names, as live reads them: sums of floats are the same to the last bit.
+    order = sorted(range(len(named)), key=named.__getitem__)
+    values = np.full((len(named), len(counted.areas), width), np.nan)
+    at = np.argsort(np.array(order, dtype=np.int64))[place] if named else place
+    values[at, counted.area[rows], city.day[rows] - first_day] = city.mid[rows]
+    return Streams([named[one] for one in order], values, first_day)
 
 
 def _within(

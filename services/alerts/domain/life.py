@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 from uuid import UUID
 
@@ -15,6 +16,7 @@ Step = Literal["opened", "joined", "revised", "withdrawn", "returned"]
 
 # Ended by a person: its evidence is spent, and new evidence opens a new alert.
 ENDED: frozenset[State] = frozenset({"closed", "dismissed"})
+OVER: frozenset[State] = ENDED | {"withdrawn"}
 
 ACTS: dict[Act, tuple[frozenset[State], State]] = {
     "acknowledge": (frozenset({"open"}), "acknowledged"),
@@ -59,3 +61,21 @@ def state_after_step(state: State | None, step: Step) -> State:
     if step in ("opened", "returned") or state is None:
         return "open"
     return state
+
+
+def same_alerts(
+    stored: Sequence[frozenset[UUID]], found: Sequence[frozenset[UUID]]
+) -> list[tuple[int | None, int | None]]:
+    """Which of the stored alerts each found one is: the first that shares evidence with it.
+
+    Pairs of places in both; None where one side has no other. What was two and has grown together
+    is the older one, and the younger is left with nothing.
+    """
+    free = list(range(len(stored)))
+    pairs: list[tuple[int | None, int | None]] = []
+    for place, evidence in enumerate(found):
+        mine = next((one for one in free if stored[one] & evidence), None)
+        if mine is not None:
+            free.remove(mine)
+        pairs.append((mine, place))
+    return [*pairs, *((one, None) for one in free)]

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.alerts.domain.life import Act, state_after
 from services.alerts.errors import AlertNotFound
-from services.alerts.handlers.alerts import alert_event
+from services.alerts.handlers.telling import alert_event
 from services.alerts.repository.alerts import find_alert, pair_lock, update_alerts
 from shared.access import Viewer
 from shared.database.work import AuditDetails, Work

@@ -1,85 +1,97 @@
-"""Judges alerts: what a rule says of an area now, against the alert that stands there."""
+"""Judges alerts: what a rule says of an area now, against the alerts that stand there."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy.engine import Row
 
-from services.alerts.domain.areas import Line
-from services.alerts.domain.judgement import Decision, PointReason, judge
-from services.alerts.domain.life import Step, state_after_step, step_of
-from services.alerts.domain.rules import Rule, longest_window
+from services.alerts.domain.judgement import Decision, episodes
+from services.alerts.domain.life import same_alerts
+from services.alerts.domain.rules import Rule, longest_window, quiet_time
 from services.alerts.domain.signals import Signal
-from services.alerts.domain.silence import explain
+from services.alerts.handlers.reach import Reached, reached_areas
+from services.alerts.handlers.settling import Change, Touched, Writer
 from services.alerts.repository.alerts import (
     Pair,
-    change_evidence,
+    alerts_by_id,
+    alerts_near,
     evidence_ids,
-    insert_alerts,
     live_alerts,
     pair_lock,
-    update_alerts,
 )
 from services.alerts.repository.areas import lines_of
-from services.alerts.repository.rules import StoredRule, versions_by_id
+from services.alerts.repository.excesses import SumSpan, excess_ids, lit_within
+from services.alerts.repository.rules import StoredRule, active_rules, book_of, versions_by_id
 from services.alerts.repository.signals import Span, standing_within
-from shared.database.work import AuditDetails, Work
-from shared.events.alerts import AlertChanged, AlertReason
-from shared.ids import new_id
-
-# An event has to fit into a log record; the alert's page shows all of them.
-REASONS_TOLD_MOST = 200
-SIGNALS_TOLD_MOST = 50
-SILENT_IF_TOLD_MOST = 200
-
-
-@dataclass(slots=True)
-class Touched:
-    """Why a rule and area are judged: instants of event time, and the fact behind each changed
-    signal."""
-
-    line: Line
-    times: list[datetime] = field(default_factory=list)
-    causes: dict[UUID, UUID] = field(default_factory=dict)
+from shared.database.work import Work
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One rule and area with everything that decides it."""
+    """One rule and area with everything that decides it; `reached` are the areas that count, itself
+    first. `stored` are the alerts that what has changed may concern, the oldest first; `live` is
+    the one that is not over, wherever it lies."""
 
     pair: Pair
     touched: Touched
     versions: Sequence[Rule]
     area_of: Literal["place", "residence"]
     area_level: str
+    reached: Sequence[Reached]
     live: Row[Any] | None
+    stored: Sequence[Row[Any]] = ()
 
-    def span(self) -> Span | None:
-        """Where evidence can have changed: around the changed signals, and where the alert stood.
+    @property
+    def quiet(self) -> timedelta | None:
+        return quiet_time(self.versions)
+
+    @property
+    def live_elsewhere(self) -> Row[Any] | None:
+        """The live alert where it lies further than the quiet time from what has changed."""
+        live = self.live
+        if self.quiet is None or live is None or live.state == "withdrawn":
+            return None
+        return None if any(row.id == live.id for row in self.stored) else live
+
+    @property
+    def event_areas(self) -> Sequence[Reached]:
+        """A parent holds the area itself: its signals are read once and told apart."""
+        parents = [one for one in self.reached if one.role == "parent"]
+        return parents or self.reached
+
+    def span(self) -> tuple[datetime, datetime] | None:
+        """Where evidence can have changed: around the changed signals, and where the alerts stood.
 
         Windows that hold with a changed signal reach one length to either side of it. Windows that
-        hold without it held before, so they lie where the alert's evidence lies.
+        hold without it held before, so they lie where the alerts' evidence lies.
         """
         times = list(self.touched.times)
-        if self.live is not None and self.live.state != "withdrawn":
-            times += [self.live.first_at, self.live.last_at]
+        for row in self.stored:
+            if row.state != "withdrawn":
+                times += [row.first_at, row.last_at]
         if not times or not self.versions:
             return None
         margin = longest_window(self.versions)
-        kinds = frozenset[str]().union(*(version.point_kinds for version in self.versions))
-        return Span(*self.pair, kinds, min(times) - margin, max(times) + margin)
+        return min(times) - margin, max(times) + margin
+
+    def kinds(self, lit_by: str) -> frozenset[str]:
+        by_excess = [version.excess_kinds for version in self.versions]
+        if lit_by == "excess":
+            return frozenset[str]().union(*by_excess)
+        every = zip(self.versions, by_excess, strict=True)
+        return frozenset[str]().union(*(one.point_kinds - sums for one, sums in every))
 
 
 async def judge_pairs(
     work: Work, touched: Mapping[Pair, Touched], rules: Sequence[StoredRule]
 ) -> None:
-    """Open, join, revise or withdraw the alert of each rule and area; says nothing where nothing
-    changed.
+    """Open, join, revise, end or withdraw the alerts of each rule and area; says nothing where
+    nothing changed.
 
     What is read after the lock is all that was committed, so of several transactions with one
     signal each the last to judge sees them all.
@@ -87,204 +99,177 @@ async def judge_pairs(
     if not touched:
         return
     await work.lock(*(pair_lock(pair) for pair in touched))
-    live = await live_alerts(work, list(touched))
-    stored = versions_by_id(rules)
-    asked = [
-        _ask(pair, touched[pair], stored.get(pair[0], []), live.get(pair))
-        for pair in sorted(touched)
-    ]
+    asked = await _asked(work, touched, versions_by_id(rules))
     signals = await _signals(work, asked)
-    evidence = await evidence_ids(work, [row.id for row in live.values()])
-    writer = _Writer(work)
+    for pair, sums in (await _sums(work, asked)).items():
+        signals.setdefault(pair, []).extend(sums)
+    rows = {row.id for one in asked for row in one.stored}
+    evidence = await evidence_ids(work, list(rows))
+    by_excess = await excess_ids(work, list(rows))
+    before = {alert_id: evidence[alert_id] | by_excess[alert_id] for alert_id in rows}
+    writer = Writer(work)
     for one in asked:
-        decision = judge(one.versions, signals.get(one.pair, ()))
-        before = evidence[one.live.id] if one.live is not None else frozenset()
-        writer.settle(one, decision, before)
+        found = episodes(one.versions, signals.get(one.pair, ()))
+        for change in _changes(one, found, before):
+            writer.settle(change)
+        passed = one.live_elsewhere
+        if passed is not None and found and passed.last_at < found[-1].last_at:
+            writer.end(passed)
     await writer.write()
 
 
-def _ask(
-    pair: Pair, touched: Touched, stored: Sequence[StoredRule], live: Row[Any] | None
-) -> Asked:
-    line = touched.line
-    versions = [
-        rule.in_zone(line.zone)
-        for rule in stored
-        if rule.area_id is None or rule.area_id in line.area_ids
+async def _asked(
+    work: Work, touched: Mapping[Pair, Touched], stored: Mapping[str, Sequence[StoredRule]]
+) -> list[Asked]:
+    live = await live_alerts(work, list(touched))
+    books = {rule_id: book_of(versions) for rule_id, versions in stored.items()}
+    reached = await reached_areas(work, {pair: one.line for pair, one in touched.items()}, stored)
+    asked, near = [], {}
+    for pair in sorted(touched):
+        one, book = touched[pair], books.get(pair[0])
+        versions = book.versions(one.line) if book else ()
+        row = live.get(pair)
+        asked.append(
+            Asked(
+                pair,
+                one,
+                versions,
+                book.area_of if book else "place",
+                book.area_level if book else one.line.level,
+                reached[pair],
+                row,
+                [row] if row is not None else [],
+            )
+        )
+        if (quiet := quiet_time(versions)) is not None and one.times:
+            margin = longest_window(versions) + quiet
+            near[pair] = (min(one.times) - margin, max(one.times) + margin)
+    nearby = await alerts_near(work, near)
+    return [
+        replace(one, stored=nearby.get(one.pair, [])) if one.pair in near else one for one in asked
     ]
-    if not versions:
-        return Asked(pair, touched, (), "place", line.level, live)
-    scope = stored[-1].document
-    return Asked(pair, touched, versions, scope.area_of, scope.area_level, live)
+
+
+def _changes(
+    one: Asked, found: Sequence[Decision], before: Mapping[UUID, frozenset[UUID]]
+) -> list[Change]:
+    """Each stored alert with what it should be, and what is new."""
+    if one.quiet is None:
+        row = one.live
+        decision = found[-1] if found else None
+        rests = before[row.id] if row is not None else frozenset()
+        return [Change(one.pair, one.touched, one.versions, row, decision, rests, None)]
+    evidence = [frozenset(signal.id for signal in decision.evidence) for decision in found]
+    pairs = same_alerts([before[row.id] for row in one.stored], evidence)
+    newest_at = max(
+        [decision.last_at for decision in found]
+        + ([far.last_at] if (far := one.live_elsewhere) is not None else []),
+        default=None,
+    )
+    changes = []
+    for mine, place in pairs:
+        row = one.stored[mine] if mine is not None else None
+        decision = found[place] if place is not None else None
+        changes.append(
+            Change(
+                one.pair,
+                one.touched,
+                one.versions,
+                row,
+                decision,
+                before[row.id] if row is not None else frozenset(),
+                one.quiet,
+                quiet=decision is not None and decision.last_at != newest_at,
+            )
+        )
+    return changes
+
+
+async def end_quiet(work: Work, keys: Sequence[str]) -> None:
+    """Timer `quiet` of an alert: it ends unless its evidence has grown meanwhile."""
+    rows = await alerts_by_id(work, [UUID(key) for key in keys])
+    await work.lock(*(pair_lock((row.rule_id, row.area_id)) for row in rows))
+    stored = versions_by_id(await active_rules(work))
+    writer = Writer(work)
+    for row in await alerts_by_id(work, [row.id for row in rows]):
+        hours = stored[row.rule_id][-1].document.quiet_hours if row.rule_id in stored else None
+        if row.state in ("closed", "dismissed", "withdrawn") or hours is None:
+            continue
+        due_at = row.last_at + timedelta(hours=hours)
+        if due_at <= work.now():
+            writer.end(row)
+        else:
+            work.timer("quiet", str(row.id), due_at)
+    await writer.write()
 
 
 async def _signals(work: Work, asked: Sequence[Asked]) -> dict[Pair, list[Signal]]:
-    """The standing signals of each pair: those whose area, at the rule's level, is the pair's
-    area."""
+    """The standing signals of each pair: those whose area, at the rule's level, is one that the
+    pair's rule reaches."""
     found: dict[Pair, list[Signal]] = {}
     sides: tuple[Literal["place", "residence"], ...] = ("place", "residence")
     for area_of in sides:
-        here = [(one, span) for one in asked if one.area_of == area_of and (span := one.span())]
-        rows = await standing_within(work, [span for _, span in here], area_of=area_of)
+        here = [
+            (one, reached, _span(one, reached, span))
+            for one in asked
+            if one.area_of == area_of and one.kinds("event") and (span := one.span())
+            for reached in one.event_areas
+        ]
+        rows = await standing_within(work, [span for *_, span in here], area_of=area_of)
         # Where a level is absent the next higher area stands in, for the signals below it that
         # have no nearer one.
-        higher = {one.pair for one, _ in here if one.touched.line.level != one.area_level}
-        below = await lines_of(
-            work, {area_id for number, area_id, _ in rows if here[number][0].pair in higher}
-        )
+        to_place = {number for number, (one, reached, _) in enumerate(here) if reached.mixed(one)}
+        lines = await lines_of(work, {area_id for number, area_id, _ in rows if number in to_place})
         for number, area_id, signal in rows:
-            one = here[number][0]
-            if one.pair in higher:
-                counted = below[area_id].at_level(one.area_level)
-                if counted is None or counted.steps[0].area_id != one.pair[1]:
+            one, reached, _ = here[number]
+            own = reached.role == "itself"
+            if number in to_place:
+                counted = lines[area_id].at_level(one.area_level)
+                counted_id = counted.area_id if counted else None
+                own = counted_id == one.pair[1]
+                if reached.role != "parent" and counted_id != reached.line.area_id:
                     continue
-            found.setdefault(one.pair, []).append(signal)
+            found.setdefault(one.pair, []).append(signal if own else replace(signal, own=False))
     return found
 
 
-class _Writer:
-    """Collects the differences of one transaction and writes them together."""
-
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self._opened: list[dict[str, Any]] = []
-        self._changed: list[dict[str, Any]] = []
-        self._added: list[tuple[UUID, UUID]] = []
-        self._removed: list[tuple[UUID, UUID]] = []
-
-    def settle(self, one: Asked, decision: Decision | None, before: frozenset[UUID]) -> None:
-        """Write and say the difference between what stands and what should."""
-        live = one.live
-        after = frozenset(signal.id for signal in decision.evidence) if decision else frozenset()
-        step = step_of(live.state if live is not None else None, before=before, after=after)
-        if step is None:
-            return
-        content = _content(decision) if decision else {}
-        if live is not None and step == "revised" and before == after:
-            stored = live._mapping
-            if all(stored[name] == value for name, value in content.items()):
-                return
-        row = self._row(one, step, content)
-        if decision:
-            silence = explain(one.versions, decision)
-            row |= {
-                "silent_if": list(silence.removed[:SILENT_IF_TOLD_MOST]),
-                "silent_if_text_zh": silence.text_zh,
-                "silent_if_text_en": silence.text_en,
-            }
-            self._added += [(row["id"], signal_id) for signal_id in sorted(after - before)]
-            self._removed += [(row["id"], signal_id) for signal_id in sorted(before - after)]
-        row["reason"] = _reason(step, row)
-        row["cause_id"] = _cause(one.touched, before ^ after)
-        (self._opened if step == "opened" else self._changed).append(row)
-        self._say(row, step)
-
-    def _row(self, one: Asked, step: Step, content: dict[str, Any]) -> dict[str, Any]:
-        live, now = one.live, self._work.now()
-        if live is None:
-            rule_id, area_id = one.pair
-            kept: dict[str, Any] = {"id": new_id(), "record_version": 0, "opened_at": now}
-            kept |= {"rule_id": rule_id, "area_id": area_id}
-        else:
-            kept = dict(live._mapping)
-        return {
-            **kept,
-            **content,
-            "record_version": kept["record_version"] + 1,
-            "state": state_after_step(live.state if live is not None else None, step),
-            "changed_at": now,
-        }
-
-    def _say(self, row: dict[str, Any], step: Step) -> None:
-        self._work.announce(alert_event(row))
-        self._work.audit(
-            f"alert_{step}",
-            "alert",
-            row["id"],
-            version=row["record_version"],
-            details=AuditDetails(
-                area_id=row["area_id"],
-                reason=row["reason"],
-                policy=f"{row['rule_id']}@{row['rule_version']}",
-                cause_id=row["cause_id"],
-            ),
-        )
-
-    async def write(self) -> None:
-        await insert_alerts(self._work, self._opened)
-        await update_alerts(self._work, self._changed)
-        await change_evidence(self._work, added=self._added, removed=self._removed)
-
-
-def alert_event(row: Mapping[str, Any]) -> AlertChanged:
-    """The announcement of an alert as its row stands; event time is that of its newest evidence."""
-    return AlertChanged(
-        record_id=row["id"],
-        record_version=row["record_version"],
-        occurred_at=row["last_at"],
-        recorded_at=row["changed_at"],
-        rule_id=row["rule_id"],
-        rule_version=row["rule_version"],
-        title_zh=row["title_zh"],
-        title_en=row["title_en"],
-        area_id=row["area_id"],
-        level=row["level"],
-        state=row["state"],
-        first_at=row["first_at"],
-        last_at=row["last_at"],
-        points=row["points"],
-        persons=row["persons"],
-        unlinked_persons=row["unlinked_persons"],
-        reasons=tuple(AlertReason.model_validate(reason) for reason in row["reasons"]),
-        silent_if=tuple(row["silent_if"]),
-        silent_if_text_zh=row["silent_if_text_zh"],
-        silent_if_text_en=row["silent_if_text_en"],
-        reason=row["reason"],
-        cause_id=row["cause_id"],
+def _span(one: Asked, reached: Reached, span: tuple[datetime, datetime]) -> Span:
+    return Span(
+        one.pair[0],
+        reached.line.area_id,
+        one.kinds("event"),
+        *span,
+        judged_area_id=one.pair[1],
+        households=any(version.min_households > 0 for version in one.versions),
     )
 
 
-def _content(decision: Decision) -> dict[str, Any]:
-    rule, reasons = decision.rule, decision.reasons
-    return {
-        "rule_version": rule.version,
-        "title_zh": rule.title_zh,
-        "title_en": rule.title_en,
-        "level": rule.level,
-        "first_at": decision.first_at,
-        "last_at": decision.last_at,
-        "points": len(reasons),
-        "persons": decision.persons,
-        "unlinked_persons": decision.unlinked,
-        "reasons": [_told(reason) for reason in reasons[:REASONS_TOLD_MOST]],
-    }
+async def _sums(work: Work, asked: Sequence[Asked]) -> dict[Pair, list[Signal]]:
+    """The days of series that may light a point of each pair."""
+    here = [
+        (one, _sum_span(one, reached, span))
+        for one in asked
+        if one.kinds("excess") and (span := one.span())
+        for reached in one.reached
+    ]
+    found: dict[Pair, list[Signal]] = {}
+    for number, signal in await lit_within(work, [span for _, span in here]):
+        found.setdefault(here[number][0].pair, []).append(signal)
+    return found
 
 
-def _told(reason: PointReason) -> dict[str, Any]:
-    first = reason.signals[0]
-    return AlertReason(
-        point_kind=reason.point[0],
-        point_id=reason.point[1],
-        place_id=first.place_id,
-        area_id=first.area_id,
-        signal_count=len(reason.signals),
-        person_count=reason.person_count,
-        first_at=reason.first_at,
-        last_at=reason.last_at,
-        signal_ids=tuple(signal.id for signal in reason.signals[:SIGNALS_TOLD_MOST]),
-    ).model_dump(mode="json")
-
-
-def _reason(step: Step, row: Mapping[str, Any]) -> str:
-    rule = f"{row['rule_id']}@{row['rule_version']}"
-    if step == "withdrawn":
-        return f"evidence fell: rule {rule} no longer holds"
-    unlinked = f" and {row['unlinked_persons']} unnamed" if row["unlinked_persons"] else ""
-    return f"{step} by rule {rule}: {row['points']} points, {row['persons']} persons{unlinked}"
-
-
-def _cause(touched: Touched, changed: frozenset[UUID]) -> UUID | None:
-    """The fact behind a signal that came or went; of several the one with the lowest id, so that it
-    is always the same."""
-    causes = [touched.causes[signal_id] for signal_id in changed if signal_id in touched.causes]
-    return min(causes or touched.causes.values(), default=None)
+def _sum_span(one: Asked, reached: Reached, span: tuple[datetime, datetime]) -> SumSpan:
+    kinds = one.kinds("excess")
+    asked = [version.terms_of(kind).p_below for version in one.versions for kind in kinds]
+    return SumSpan(
+        one.pair[0],
+        one.pair[1],
+        reached.line.area_id,
+        # The sums of the parent hold the area's own persons.
+        as_point=one.pair[1] if reached.role == "parent" else reached.line.area_id,
+        own=reached.role == "itself",
+        point_kinds=kinds,
+        p_most=max((p_below for p_below in asked if p_below is not None), default=0.0),
+        from_at=span[0],
+        until_at=span[1],
+    )

@@ -6,10 +6,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from services.alerts.handlers.alerts import Touched, judge_pairs
+from services.alerts.handlers.alerts import judge_pairs
+from services.alerts.handlers.settling import Touched
 from services.alerts.repository.alerts import Pair, live_pairs
 from services.alerts.repository.areas import lines_of
-from services.alerts.repository.copies import store_cases, store_persons, store_places
+from services.alerts.repository.copies import (
+    members_before,
+    store_cases,
+    store_households,
+    store_persons,
+    store_places,
+)
+from services.alerts.repository.excesses import keys_that_may_light
 from services.alerts.repository.rules import RULE, active_rules
 from services.alerts.repository.signals import (
     in_areas,
@@ -22,9 +30,11 @@ from services.alerts.repository.signals import (
 from services.alerts.tables import alert, standard
 from shared.areas import store_areas
 from shared.database.work import Work
-from shared.events.intake import AreaChanged, PersonChanged, PlaceChanged
+from shared.events.intake import AreaChanged, MembershipDeclared, PersonChanged, PlaceChanged
 from shared.events.policy import PolicyChanged
 from shared.events.tracing import CaseChanged
+
+HOUSEHOLD = "household"
 
 
 async def hear_places(work: Work, events: Sequence[PlaceChanged]) -> None:
@@ -39,6 +49,16 @@ async def hear_persons(work: Work, events: Sequence[PersonChanged]) -> None:
     await store_persons(work, told)
     settled = [event for event in told if event.residence_area_id is not None]
     work.due("person", {str(event.record_id) for event in settled})
+
+
+async def hear_memberships(work: Work, events: Sequence[MembershipDeclared]) -> None:
+    """Of groups only households count here: who lives together is one household of a rule."""
+    told = [event for event in events if event.group_kind == HOUSEHOLD]
+    if not told:
+        return
+    before = await members_before(work, told)
+    await store_households(work, told)
+    work.due("person", {str(one) for one in before | {event.person_id for event in told}})
 
 
 async def hear_cases(work: Work, events: Sequence[CaseChanged]) -> None:
@@ -82,6 +102,16 @@ async def judge_rules(work: Work, keys: Sequence[str]) -> None:
     rules = await active_rules(work)
     kinds = {kind for rule in rules if rule.id in keys for kind in rule.document.point_kinds}
     await _again(work, await record_ids_where(work, of_kinds(sorted(kinds))))
+    for rule in {one.id: one for one in rules if one.id in keys}.values():
+        # Versions come in order: the last one decides from its first day on.
+        document = rule.document
+        asked = [document.terms_of(kind).p_below or 0.0 for kind in document.excess_kinds]
+        if asked:
+            lit_kinds = sorted(document.excess_kinds)
+            work.due(
+                "excess",
+                set(await keys_that_may_light(work, lit_kinds, rule.valid_from, max(asked))),
+            )
     pairs = await live_pairs(work, alert.c.rule_id.in_(keys))
     await judge_pairs(work, await _whole(work, pairs), rules)
 

@@ -11,7 +11,9 @@ from uuid import UUID
 from sqlalchemy.engine import Row
 
 from services.alerts.domain.readings import OF_THE_PERSON, KeptSignal, Standing, standing_of
-from services.alerts.handlers.alerts import Touched, judge_pairs
+from services.alerts.handlers.alerts import judge_pairs
+from services.alerts.handlers.reach import widened
+from services.alerts.handlers.settling import Touched
 from services.alerts.repository.alerts import Pair
 from services.alerts.repository.areas import lines_of
 from services.alerts.repository.rules import StoredRule, active_rules, versions_by_id
@@ -135,9 +137,14 @@ async def _touched(
         },
     )
     touched: dict[Pair, Touched] = {}
-    for rule_id, versions in versions_by_id(rules).items():
+    stored = versions_by_id(rules)
+    for rule_id, versions in stored.items():
         scope = versions[-1].document
-        kinds = {kind for version in versions for kind in version.document.point_kinds}
+        kinds = {
+            kind
+            for version in versions
+            for kind in set(version.document.point_kinds) - version.document.excess_kinds
+        }
         for one in judged:
             if one.row.point_kind not in kinds:
                 continue
@@ -148,4 +155,4 @@ async def _touched(
                     pair = touched.setdefault((rule_id, target.steps[0].area_id), Touched(target))
                     pair.times.append(one.row.occurred_at)
                     pair.causes[one.row.id] = one.cause_id
-    return touched
+    return await widened(work, touched, stored)

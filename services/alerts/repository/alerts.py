@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -33,6 +34,8 @@ area = standard.area
 # What never changes in an alert's life.
 KEPT = frozenset({"id", "rule_id", "area_id", "opened_at"})
 LIVE = alert.c.state.not_in(["closed", "dismissed"])
+# Not ended by a person: what it rests on is not used up.
+STANDING = LIVE | alert.c.quiet_at.is_not(None)
 
 
 def pair_lock(pair: Pair) -> str:
@@ -41,13 +44,41 @@ def pair_lock(pair: Pair) -> str:
 
 
 async def live_alerts(reader: Reader, pairs: Sequence[Pair]) -> dict[Pair, Row[Any]]:
-    """The one live alert (withdrawn included) of each pair that has one."""
+    """The one live alert of each pair that has one; of several withdrawn ones the youngest."""
     if not pairs:
         return {}
     rows = await reader.execute(
-        select(alert).where(LIVE, tuple_(alert.c.rule_id, alert.c.area_id).in_(pairs))
+        select(alert)
+        .where(LIVE, tuple_(alert.c.rule_id, alert.c.area_id).in_(pairs))
+        .order_by(alert.c.state != "withdrawn", alert.c.id)
     )
     return {(row.rule_id, row.area_id): row for row in rows}
+
+
+async def alerts_near(
+    reader: Reader, spans: Mapping[Pair, tuple[datetime, datetime]]
+) -> dict[Pair, list[Row[Any]]]:
+    """Of each pair the alerts that no person has ended and whose evidence touches the span, the
+    oldest evidence first."""
+    found: dict[Pair, list[Row[Any]]] = {}
+    if spans:
+        near = [
+            (alert.c.rule_id == rule_id)
+            & (alert.c.area_id == area_id)
+            & (alert.c.last_at >= from_at)
+            & (alert.c.first_at <= until_at)
+            for (rule_id, area_id), (from_at, until_at) in spans.items()
+        ]
+        rows = await reader.execute(
+            select(alert).where(STANDING, or_(*near)).order_by(alert.c.first_at, alert.c.id)
+        )
+        for row in rows:
+            found.setdefault((row.rule_id, row.area_id), []).append(row)
+    return found
+
+
+async def alerts_by_id(reader: Reader, alert_ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+    return (await reader.execute(select(alert).where(alert.c.id.in_(alert_ids)))).all()
 
 
 async def live_pairs(reader: Reader, condition: ColumnElement[bool]) -> list[Pair]:

@@ -35,6 +35,15 @@ async def lines_of(reader: Reader, area_ids: Iterable[str]) -> dict[str, Line]:
     return {area_id: Line(tuple(found)) for area_id, found in steps.items()}
 
 
+async def children_at(reader: Reader, area_ids: Iterable[str], level: str) -> list[str]:
+    """The areas of a level that lie directly below one of these."""
+    area = standard.area
+    rows = await reader.execute(
+        select(area.c.area_id).where(area.c.parent_id.in_(sorted(area_ids)), area.c.level == level)
+    )
+    return [row.area_id for row in rows]
+
+
 @dataclass(frozen=True, slots=True)
 class NamedLine:
     """An area with everything above it, and its name."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
+from uuid import UUID
 
-from sqlalchemy import Table
+from sqlalchemy import Table, select
 from sqlalchemy.dialects.postgresql import insert
 
-from services.alerts.tables import case, person, place
+from services.alerts.tables import case, household, person, place
 from shared.database.work import Work
 from shared.events.base import Event
-from shared.events.intake import PersonChanged, PlaceChanged
+from shared.events.intake import MembershipDeclared, PersonChanged, PlaceChanged
 from shared.events.tracing import CaseChanged
+from shared.policy import Reader
 
 Known = TypeVar("Known", bound=Event)
 
@@ -58,6 +60,33 @@ async def store_cases(work: Work, events: Sequence[CaseChanged]) -> None:
         for event in _newest(events)
     ]
     await _store(work, case, rows)
+
+
+async def store_households(work: Work, events: Sequence[MembershipDeclared]) -> None:
+    """Keep the newest version of each household membership; a withdrawn one no longer stands."""
+    rows = [
+        {
+            "membership_id": event.record_id,
+            "version": event.record_version,
+            "person_id": event.person_id,
+            "group_id": event.group_id,
+            "from_at": event.occurred_at,
+            "until_at": event.until_at,
+            "standing": event.status == "recorded" and not event.exercise,
+        }
+        for event in _newest(events)
+    ]
+    await _store(work, household, rows)
+
+
+async def members_before(reader: Reader, events: Sequence[MembershipDeclared]) -> set[UUID]:
+    """Whose the stored versions of these memberships are: a correction may name somebody else."""
+    rows = await reader.execute(
+        select(household.c.person_id).where(
+            household.c.membership_id.in_([event.record_id for event in events])
+        )
+    )
+    return {row.person_id for row in rows}
 
 
 async def _store(work: Work, table: Table, rows: Sequence[dict[str, Any]]) -> None:

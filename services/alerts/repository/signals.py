@@ -132,13 +132,19 @@ async def write_standings(work: Work, changes: Sequence[tuple[Row[Any], Standing
 @dataclass(frozen=True, slots=True)
 class Span:
     """What a rule looks at: its kinds, in an area's subtree, between two instants of event time,
-    both included."""
+    both included.
+
+    `judged_area_id` is the area that is judged where that is another one; `households`: who lives
+    with whom is asked too.
+    """
 
     rule_id: str
     area_id: str
     point_kinds: frozenset[str]
     from_at: datetime
     until_at: datetime
+    judged_area_id: str
+    households: bool = False
 
 
 async def standing_within(
@@ -156,6 +162,8 @@ async def standing_within(
             kinds=[",".join(sorted(span.point_kinds)) for span in spans],
             froms=[span.from_at for span in spans],
             untils=[span.until_at for span in spans],
+            judged=[span.judged_area_id for span in spans],
+            households=[span.households for span in spans],
         )
     )
     return [
@@ -172,6 +180,7 @@ async def standing_within(
                 row.place_id,
                 row.area_id,
                 row.spent,
+                row.household_id,
             ),
         )
         for row in rows
@@ -185,16 +194,27 @@ WITHIN = {
         SELECT span.number, signal.{column} AS counted_area_id, signal.id, signal.point_kind,
             signal.point_id, signal.occurred_at, signal.person_id, signal.person_count,
             signal.place_id, signal.area_id,
+            CASE WHEN span.households AND signal.person_id IS NOT NULL THEN (
+                SELECT lives.group_id FROM alerts.household AS lives
+                WHERE lives.person_id = signal.person_id AND lives.standing
+                    AND lives.from_at <= signal.occurred_at
+                    AND (lives.until_at IS NULL OR lives.until_at > signal.occurred_at)
+                ORDER BY lives.from_at DESC, lives.group_id LIMIT 1
+            ) END AS household_id,
             EXISTS (
                 SELECT FROM alerts.alert_signal AS used
                 JOIN alerts.alert AS ended ON ended.id = used.alert_id
                 WHERE used.signal_id = signal.id AND ended.rule_id = span.rule_id
-                    AND ended.area_id = span.area_id AND ended.state IN ('closed', 'dismissed')
+                    AND ended.area_id = span.judged_area_id
+                    AND ended.state IN ('closed', 'dismissed') AND ended.quiet_at IS NULL
             ) AS spent
         FROM unnest(
             CAST(:areas AS text[]), CAST(:rules AS text[]), CAST(:kinds AS text[]),
-            CAST(:froms AS timestamptz[]), CAST(:untils AS timestamptz[])
-        ) WITH ORDINALITY AS span(area_id, rule_id, kinds, from_at, until_at, number)
+            CAST(:froms AS timestamptz[]), CAST(:untils AS timestamptz[]),
+            CAST(:judged AS text[]), CAST(:households AS boolean[])
+        ) WITH ORDINALITY AS span(
+            area_id, rule_id, kinds, from_at, until_at, judged_area_id, households, number
+        )
         CROSS JOIN LATERAL (
             SELECT area_id FROM alerts.area WHERE ancestors @> ARRAY[span.area_id] OFFSET 0
         ) AS area
