@@ -32,8 +32,8 @@ class Alarm:
 @dataclass(frozen=True, slots=True)
 class Rating:
     """`delays` (outbreak,): days from the first onset to the first alert, NaN where missed. `hits`
-    and `ill_days`: outbreak days with an open alert, and all of them. `false_alarms`: per county;
-    `of_outbreak`: alerts that were one of an outbreak."""
+    and `ill_days`: outbreak days with an open alert, and all of them. Per county, and last of what lies
+    above counties: `false_alarms`; `of_outbreak`, alerts that were one of an outbreak; `weeks`."""
 
     truths: tuple[Truth, ...]
     delays: FloatArray
@@ -41,7 +41,7 @@ class Rating:
     ill_days: FloatArray
     false_alarms: FloatArray
     of_outbreak: FloatArray
-    weeks: float
+    weeks: FloatArray
 
     @property
     def found(self) -> BoolArray:
@@ -62,7 +62,7 @@ class Rating:
     @property
     def false_rate(self) -> Estimate:
         """False alerts per county and week."""
-        return ratio(self.false_alarms, np.full(len(self.false_alarms), self.weeks), seed=0)
+        return ratio(self.false_alarms, self.weeks, seed=0)
 
     def delay_quantile(self, share: float) -> float:
         """Of all outbreaks, a miss later than everything: infinite where more are missed."""
@@ -77,11 +77,12 @@ def rate(trial: Trial, alarms: Iterable[Alarm]) -> Rating:
         for area_id in truth.areas:
             by_area.setdefault(area_id, []).append(number)
     delays = np.full(len(trial.truths), np.nan)
-    counties = {area_id: place for place, area_id in enumerate(county_ids(trial))}
-    false, true = np.zeros(len(counties)), np.zeros(len(counties))
+    counties = {area_id: place for place, area_id in enumerate(trial.counties)}
+    false, true = np.zeros(len(counties) + 1), np.zeros(len(counties) + 1)
     days: list[set[int]] = [set() for _ in trial.truths]
     for alarm in scored:
-        county = counties[_county(trial, alarm.area_id)]
+        line = trial.tree.lines[alarm.area_id].at_level("county")
+        county = counties.get(line.area_id if line else "", len(counties))
         met = [
             number
             for number in by_area.get(alarm.area_id, ())
@@ -102,26 +103,17 @@ def rate(trial: Trial, alarms: Iterable[Alarm]) -> Rating:
         ill_days=np.array(lengths, dtype=np.float64),
         false_alarms=false,
         of_outbreak=true,
-        weeks=trial.weeks,
+        weeks=np.append(np.full(len(counties), trial.weeks), 0.0),
     )
 
 
-def county_ids(trial: Trial) -> list[str]:
-    return sorted(one for one, line in trial.tree.lines.items() if line.level == "county")
-
-
-def _county(trial: Trial, area_id: str) -> str:
-    line = trial.tree.lines[area_id].at_level("county")
-    return line.area_id if line else area_id
-
-
 def _is_of(alarm: Alarm, truth: Truth) -> bool:
-    right = not alarm.syndromes or truth.syndrome in alarm.syndromes
+    right = not alarm.syndromes or not truth.syndrome or truth.syndrome in alarm.syndromes
     return right and truth.first_day <= alarm.day <= truth.last_day
 
 
 def together(ratings: Sequence[Rating]) -> Rating:
-    """Of several trials of equal length; counties of different cities are different ones."""
+    """Of several trials: counties of different cities are different ones."""
     return Rating(
         truths=tuple(one for rating in ratings for one in rating.truths),
         delays=np.concatenate([one.delays for one in ratings]),
@@ -129,7 +121,7 @@ def together(ratings: Sequence[Rating]) -> Rating:
         ill_days=np.concatenate([one.ill_days for one in ratings]),
         false_alarms=np.concatenate([one.false_alarms for one in ratings]),
         of_outbreak=np.concatenate([one.of_outbreak for one in ratings]),
-        weeks=ratings[0].weeks,
+        weeks=np.concatenate([one.weeks for one in ratings]),
     )
 
 

@@ -64,11 +64,17 @@ class Trial:
     name: str
     city: CityLog
     tree: AreaTree
-    counties: int
     first_day: int
     last_day: int
     age: int
     truths: tuple[Truth, ...]
+
+    @property
+    def counties(self) -> list[str]:
+        """Counties, and what stands in for them where that level is absent."""
+        low = ("county", "township", "village", "grid")
+        lines = [line.at_level("county") for line in self.tree.lines.values() if line.level in low]
+        return sorted({line.area_id for line in lines if line is not None})
 
     @property
     def weeks(self) -> float:
@@ -197,7 +203,6 @@ def trial_of(city: City, judged: Judged | None = None, *, with_events: bool = Tr
         name=f"generated city, seed {city.seed}",
         city=city_log(events, lists, excesses_of(judged, tree), tree),
         tree=tree,
-        counties=world.extent.counties,
         first_day=first,
         last_day=world.first.toordinal() + world.extent.days - 1 - city.counts.age,
         age=city.counts.age,
