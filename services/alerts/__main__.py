@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from services.alerts.app import service
-from services.alerts.laboratory.commands import benchmark
+from services.alerts.laboratory.benching import benchmark
+from services.alerts.laboratory.trying import backtest
 from shared.runtime import main as run_service
 
 
@@ -17,6 +18,7 @@ def main(context: click.Context) -> None:
         run_service(service)
 
 
+main.add_command(backtest)
 main.add_command(benchmark)
 
 if __name__ == "__main__":

@@ -31,8 +31,8 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """`delays` (outbreak,): days from the first onset to the first alert, NaN where missed. `hits`
-    and `ill_days`: outbreak days with an open alert, and all of them. Per county, and last of what lies
+    """Per outbreak: `delays`, days from first onset to first alert, NaN where missed; `hits` and
+    `ill_days`, its days with an open alert and all of them. Per county, and last of what lies
     above counties: `false_alarms`; `of_outbreak`, alerts that were one of an outbreak; `weeks`."""
 
     truths: tuple[Truth, ...]

@@ -1,4 +1,4 @@
-"""What an operator of the laboratory types: `python -m services.alerts benchmark`."""
+"""`python -m services.alerts benchmark`: all detectors on the published scenarios."""
 
 from __future__ import annotations
 
@@ -7,30 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-Output = click.Path(dir_okay=False, path_type=Path)
-FILE_COLUMNS = 170
+from services.alerts.laboratory.terminal import Output, progress, wide_console
+
 Choice = Literal["weekly", "daily", "both"]
-
-
-def progress(console: Console) -> Progress:
-    """Only on a terminal: in a file it would be noise."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-
-
-def wide_console() -> Console:
-    """As wide as the terminal; in a file as wide as the tables need."""
-    console = Console()
-    return console if console.is_terminal else Console(width=FILE_COLUMNS)
 
 
 @click.command()
