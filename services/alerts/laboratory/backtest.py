@@ -12,7 +12,7 @@ import yaml
 
 from services.alerts.domain.evaluation import Found, evaluate
 from services.alerts.laboratory.rating import Alarm, Rating, rate
-from services.alerts.laboratory.trial import ZONE_AHEAD, Trial
+from services.alerts.laboratory.trial import NULL_DAYS, WINDOW_DAYS, ZONE_AHEAD, Trial
 from services.alerts.repository.rules import RULE, RuleDocument, StoredRule, book_of
 
 PRESETS = Path(__file__).parents[1] / "presets"
@@ -24,6 +24,18 @@ class RuleSet:
 
     name: str
     rules: tuple[tuple[StoredRule, ...], ...]
+
+    @property
+    def levels(self) -> frozenset[str]:
+        """The levels at which they judge."""
+        return frozenset(one.document.area_level for rule in self.rules for one in rule)
+
+    @property
+    def days_before(self) -> int:
+        """Days before the scored ones that are judged too: windows and calibration rest on them."""
+        terms = [one.document.consensus for rule in self.rules for one in rule]
+        calibrated = any(one is not None and one.null_min_days <= NULL_DAYS for one in terms)
+        return NULL_DAYS if calibrated else WINDOW_DAYS
 
 
 def read_rules(file: Path) -> RuleSet:

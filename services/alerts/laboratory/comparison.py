@@ -11,16 +11,80 @@ from services.alerts.laboratory.rating import Rating, together
 from services.alerts.laboratory.trial import Trial
 from services.alerts.repository.rules import RuleDocument, StoredRule
 
-# p-values of a stream that is judged day by day; and what the rules' own thresholds are multiplied
-# by, for their curve and for that of single streams under their terms.
+
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """`factors` hold 1, the rules as they are."""
+    """`daily`: p-values of streams that are judged day by day. `factors`: what the rules' own
+    thresholds are multiplied by, for their curve and for that of single streams under their terms;
+    1 is among them."""
 
-    daily: tuple[float, ...] = (0.02, 0.01, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 3e-5)
-    factors: tuple[float, ...] = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+    daily: tuple[float, ...] = (2e-3, 1e-3, 8e-4, 6e-4, 5e-4, 4e-4, 2e-4, 1e-4, 3e-5)
+    factors: tuple[float, ...] = (0.03, 0.1, 0.3, 1.0, 3.0, 5.0, 8.0, 12.0, 16.0, 25.0, 50.0)
 
-    def best_at(tried: Sequence[Tried], false_rate: float) -> Tried | None:
+    def steps(self, rules: RuleSet, in_force: RuleSet | None) -> int:
+        """How many sets of rules are tried."""
+        streams = len(_streams(rules)) * (len(self.daily) + len(self.factors))
+        return len(self.factors) + streams + (in_force is not None)
+
+
+WHOLE = Grid()
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One point of a curve: `name` at one `threshold`."""
+
+    name: str
+    threshold: float
+    rating: Rating
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`own`: the rules with their thresholds moved. `by_day`: streams alone, an alert where the
+    day's p-value is low. `by_terms`: streams alone under the rules' own terms, which is as good as
+    one stream can be made by them."""
+
+    rules: Rating
+    in_force: Rating | None
+    own: tuple[Tried, ...]
+    by_day: tuple[Tried, ...]
+    by_terms: tuple[Tried, ...]
+
+
+def compare(
+    rules: RuleSet,
+    in_force: RuleSet | None,
+    trials: Sequence[Trial],
+    *,
+    grid: Grid = WHOLE,
+    advance: Callable[[], None] = lambda: None,
+) -> Comparison:
+    """`advance` is called after each of the grid's steps."""
+
+    def tried(name: str, threshold: float, tested: RuleSet) -> Tried:
+        rating = together([back_test(tested, trial) for trial in trials])
+        advance()
+        return Tried(name, threshold, rating)
+
+    own = tuple(tried(rules.name, factor, scaled(rules, factor)) for factor in grid.factors)
+    streams = _streams(rules)
+    by_day = tuple(
+        tried(kind, threshold, daily(rules, kind, threshold))
+        for kind in streams
+        for threshold in grid.daily
+    )
+    by_terms = tuple(
+        tried(kind, factor, scaled(narrowed(rules, kind), factor))
+        for kind in streams
+        for factor in grid.factors
+    )
+    known = tried(in_force.name, 1.0, in_force).rating if in_force else None
+    here = next(one.rating for one in own if one.threshold == 1.0)
+    return Comparison(here, known, own, by_day, by_terms)
+
+
+def best_at(tried: Sequence[Tried], false_rate: float) -> Tried | None:
     """Which finds most outbreaks with no more false alerts than that."""
     quiet = [one for one in tried if one.rating.false_rate.value <= false_rate]
     return max(quiet, key=lambda one: float(one.rating.found.mean()), default=None)

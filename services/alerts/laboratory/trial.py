@@ -38,8 +38,9 @@ from shared.ids import derived_id
 ZONE = "Asia/Shanghai"
 ZONE_AHEAD = timedelta(hours=8)
 PRESET = Path(__file__).parents[1] / "presets" / "detection.yaml"
-# Consensus is calibrated on days before the scored ones.
+# Consensus is calibrated on days before the scored ones, and windows reach back to some.
 NULL_DAYS = 182
+WINDOW_DAYS = 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,18 +178,25 @@ def delays_of(city: City) -> Delays:
     return Delays(np.stack(columns, axis=1))
 
 
-def judged_days(city: City) -> Judged:
+def judged_days(city: City, before: int = NULL_DAYS) -> Judged:
+    """The scored days and so many `before` them."""
     extent = city.world.extent
-    first = max(extent.history_days - NULL_DAYS, 1)
+    first = max(extent.history_days - before, 1)
     days = range(first, extent.days)
     return judge_days(
         table_of(city), policy_of_city(), calendar_of_city(), days, delays=delays_of(city)
     )
 
 
-def trial_of(city: City, judged: Judged | None = None, *, with_events: bool = True) -> Trial:
-    """`with_events`: single facts as well as the days of series; rules on excess alone do without
-    them."""
+def trial_of(
+    city: City,
+    judged: Judged | None = None,
+    *,
+    levels: frozenset[str] = frozenset({"township", "county"}),
+    with_events: bool = True,
+) -> Trial:
+    """`levels`: of which areas the series are held ready. `with_events`: single facts as well;
+    rules on excess alone do without them."""
     world, tree = city.world, tree_of_world(city.world)
     judged = judged or judged_days(city)
     lists = (
@@ -201,7 +209,7 @@ def trial_of(city: City, judged: Judged | None = None, *, with_events: bool = Tr
     first = world.first.toordinal() + world.extent.history_days
     return Trial(
         name=f"generated city, seed {city.seed}",
-        city=city_log(events, lists, excesses_of(judged, tree), tree),
+        city=city_log(events, lists, excesses_of(judged, tree, levels), tree),
         tree=tree,
         first_day=first,
         last_day=world.first.toordinal() + world.extent.days - 1 - city.counts.age,
@@ -229,11 +237,11 @@ def truth_of(city: City, outbreak: Outbreak, first: int) -> Truth | None:
     )
 
 
-def excesses_of(judged: Judged, tree: AreaTree) -> list[Excess]:
-    """Every judged day of townships and counties, quiet ones too: consensus looks at them."""
+def excesses_of(judged: Judged, tree: AreaTree, of_levels: frozenset[str]) -> list[Excess]:
+    """Every judged day of these levels, quiet ones too: consensus looks at them."""
     keys = judged.table.keys()
     levels = np.array([tree.lines[area_id].level for area_id, _, _ in keys])
-    wanted = np.isin(levels, ("township", "county"))
+    wanted = np.isin(levels, sorted(of_levels))
     return judged.excesses(np.broadcast_to(wanted[:, None], judged.observed.shape).copy())
 
 

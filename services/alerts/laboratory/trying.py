@@ -47,7 +47,7 @@ def backtest(rules_file: Path, seeds: tuple[int, ...], counties: int | None, **g
     console = wide_console()
     with progress(console) as bar:
         if days is None:
-            in_force, trials = _generated(seeds, counties, bar)
+            in_force, trials = _generated(rules, seeds, counties, bar)
         else:
             in_force, trials = _recorded(*days)
         task = bar.add_task("rules", total=WHOLE.steps(rules, in_force))
@@ -87,14 +87,14 @@ def _days(
 
 
 def _generated(
-    seeds: Sequence[int], counties: int | None, bar: Progress
+    rules: RuleSet, seeds: Sequence[int], counties: int | None, bar: Progress
 ) -> tuple[RuleSet, list[Trial]]:
     from dataclasses import replace
 
     from services.alerts.laboratory.backtest import shipped_rules
     from services.alerts.laboratory.generated.city import BLOCK_DAYS, generate
     from services.alerts.laboratory.generated.parameters import whole_extent
-    from services.alerts.laboratory.trial import trial_of
+    from services.alerts.laboratory.trial import judged_days, trial_of
 
     extent = whole_extent()
     extent = replace(extent, counties=counties) if counties else extent
@@ -103,7 +103,8 @@ def _generated(
     for seed in seeds:
         task = bar.add_task(f"city {seed}", total=blocks + 1)
         city = generate(seed, extent, advance=lambda task=task: bar.advance(task))  # type: ignore[misc]
-        trials.append(trial_of(city))
+        judged = judged_days(city, rules.days_before)
+        trials.append(trial_of(city, judged, levels=rules.levels))
         bar.advance(task)
     return shipped_rules(), trials
 
