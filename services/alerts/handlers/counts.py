@@ -14,9 +14,6 @@ from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import numpy as np
-from sqlalchemy.engine import Row
-
 from services.alerts.domain.counting.facts import (
     CountedFact,
     count_report,
@@ -26,8 +23,7 @@ from services.alerts.domain.counting.facts import (
 )
 from services.alerts.domain.counting.policy import Detection
 from services.alerts.domain.counting.sizes import MILLI
-from services.alerts.domain.expecting.judging import Counted, Judgement, judge, method_name
-from services.alerts.domain.expecting.tail import Tail
+from services.alerts.handlers.verdicts import judge_rows
 from services.alerts.repository.counts import (
     Carry,
     Cell,
@@ -45,7 +41,6 @@ from services.alerts.repository.counts import (
 )
 from services.alerts.repository.detection import Counting, counting_in_force, counting_versions
 from services.alerts.repository.fits import StoredFit, Topic, fit_ids, read_fit
-from services.alerts.repository.series import Verdict, verdict_of, write_verdicts
 from shared.database.work import Work
 from shared.events.base import Event
 from shared.events.intake import ReportRecorded, ResultReported, ScanRecorded
@@ -54,7 +49,6 @@ Fact = TypeVar("Fact", bound=Event)
 Reader = Callable[[Any, Detection, ZoneInfo], CountedFact | None]
 KEPT = "alerts.counting"
 FITS_KEPT_MOST = 500
-COLUMNS = ("persons", "seen", "records", "sites", "size_milli", "doubt_milli")
 
 
 @dataclass
@@ -141,7 +135,8 @@ async def carry_counts(work: Work, keys: Sequence[str]) -> None:
             _add_up(sums, one, size, doubt)
     if carried:
         await write_cells(work, carried)
-        await judge_rows(work, counting, await add_to_series(work, sums), fits)
+        rows = await add_to_series(work, sums)
+        await judge_rows(work, counting, rows, fits, today_in(work, counting))
     _fit_again(work, counting, days, {one.cell for one, _, _ in carried}, fits)
 
 
@@ -168,34 +163,36 @@ def _differs(one: Carry, size: int, doubt: int) -> bool:
         return one.records != 0
     was = (before.old_persons, before.old_seen, before.old_records, tuple(before.old_line))
     now = (one.persons, one.seen, one.records, one.line)
-    return was != now or (before.size_milli, before.doubt_milli) != (size, doubt)
+    return bool(was != now or (before.size_milli, before.doubt_milli) != (size, doubt))
 
 
 def _add_up(sums: dict[SeriesDay, Sums], one: Carry, size: int, doubt: int) -> None:
     """Take away what was carried where it was carried; add what stands where it belongs."""
     cell, before = one.cell, one.before
-    now = (one.persons, one.seen, one.records, int(one.records > 0), size, doubt)
+    now = [one.persons, one.seen, one.records, int(one.records > 0), size, doubt]
     if before.old_line is not None:
-        was = (
+        was = [
             before.old_persons,
             before.old_seen,
             before.old_records,
             int(before.old_records > 0),
             before.size_milli,
             before.doubt_milli,
-        )
-        _move(sums, cell, before.old_line, tuple(-number for number in was))
+        ]
+        if tuple(before.old_line) == one.line:
+            now = [new - old for new, old in zip(now, was, strict=True)]
+        else:
+            _move(sums, cell, before.old_line, [-number for number in was])
     _move(sums, cell, one.line, now)
 
 
-def _move(
-    sums: dict[SeriesDay, Sums], cell: Cell, line: Iterable[str], by: tuple[int, ...]
-) -> None:
+def _move(sums: dict[SeriesDay, Sums], cell: Cell, line: Iterable[str], by: list[int]) -> None:
     for area_id in line:
         key = (area_id, cell.point_kind, cell.syndrome, cell.day)
-        total = sums.setdefault(key, dict.fromkeys(COLUMNS, 0))
-        for name, number in zip(COLUMNS, by, strict=True):
-            total[name] += number
+        total = sums.get(key)
+        sums[key] = (
+            list(by) if total is None else [old + new for old, new in zip(total, by, strict=True)]
+        )
 
 
 def _fit_again(
@@ -232,80 +229,6 @@ def refit_key(topic: Topic, day: date | str) -> str:
 
 def today_in(work: Work, counting: Counting) -> date:
     return local_day(work.now(), ZoneInfo(counting.document.zone))
-
-
-async def judge_rows(
-    work: Work,
-    counting: Counting,
-    rows: Sequence[Row[Any]],
-    fits: Mapping[tuple[Topic, date], StoredFit],
-) -> None:
-    """Hold rows of `series_day` against their fits; write and pass on what is judged otherwise."""
-    by_day: dict[tuple[Topic, date], list[Row[Any]]] = {}
-    for row in rows:
-        by_day.setdefault((Topic(row.point_kind, row.syndrome), row.day), []).append(row)
-    verdicts: dict[Topic, list[Verdict]] = {}
-    for (topic, day), found in by_day.items():
-        stored = fits.get((topic, day))
-        if stored is None or topic.point_kind not in counting.policy.kinds:
-            continue
-        judgement, tail = _judged(found, stored, counting, today_in(work, counting))
-        verdicts.setdefault(topic, []).extend(_changes(found, judgement, tail, stored))
-    for topic, changed in sorted(verdicts.items()):
-        await write_verdicts(work, topic, changed)
-        work.due("excess", {excess_key(topic, one.area_id, one.day) for one in changed})
-
-
-def excess_key(topic: Topic, area_id: str, day: date) -> str:
-    return f"{area_id}/{topic.point_kind}/{topic.syndrome}/{day.isoformat()}"
-
-
-def _judged(
-    rows: Sequence[Row[Any]], stored: StoredFit, counting: Counting, today: date
-) -> tuple[Judgement, Tail]:
-    policy, day = counting.policy, stored.fit.day
-    denominator = policy.kinds[rows[0].point_kind].denominator
-    last = len(stored.tail.method) - 1
-    places = [stored.series.get(row.area_id, last) for row in rows]
-    tail = Tail(*(getattr(stored.tail, name)[places] for name in Tail.__dataclass_fields__))
-    size = np.array([row.size_milli for row in rows], dtype=np.float64) / MILLI
-    if denominator == "none":
-        size = np.minimum(np.ceil(size), 1.0)
-    doubt = np.array([row.doubt_milli for row in rows], dtype=np.float64) / MILLI
-    unfinished = day >= today and denominator != "seen"
-    counted = Counted(
-        observed=np.array([row.persons for row in rows], dtype=np.float64),
-        sites=np.array([row.sites for row in rows], dtype=np.int64),
-        size=size * stored.fit.share,
-        doubt=doubt * stored.fit.share**2,
-        expected_to_speak=np.ones(len(rows), dtype=np.bool_),
-        part_day=np.full(len(rows), unfinished),
-    )
-    return judge(tail, counted, policy.alpha), tail
-
-
-def _changes(
-    rows: Sequence[Row[Any]], judgement: Judgement, tail: Tail, stored: StoredFit
-) -> list[Verdict]:
-    found = []
-    for place, row in enumerate(rows):
-        verdict = Verdict(
-            area_id=row.area_id,
-            day=row.day,
-            observed=row.persons,
-            expected=_told(judgement.expected[place]),
-            limit=_told(judgement.limit[place]),
-            p_value=_told(judgement.p_value[place]),
-            method=method_name(int(tail.method[place]), stored.fit.policy),
-            abstains=int(judgement.abstains[place]),
-        )
-        if verdict != verdict_of(row) or row.version == 0:
-            found.append(verdict)
-    return found
-
-
-def _told(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def kept_of(work: Work) -> Kept:

@@ -14,11 +14,11 @@ from services.alerts.domain.expecting.judging import Judged, judge_days
 from services.alerts.domain.expecting.tail import Tail
 from services.alerts.handlers.counts import (
     counting_now,
-    judge_rows,
     refit_key,
     today_in,
     topic_lock,
 )
+from services.alerts.handlers.verdicts import judge_rows
 from services.alerts.repository.detection import Counting
 from services.alerts.repository.fits import (
     FitOfDay,
@@ -91,7 +91,7 @@ async def _refit_topic(
     await _store_sizes(work, counting, topic, past, judged)
     await _add_silent(work, topic, judged, today)
     rows = await read_days(work, topic, first, today)
-    await judge_rows(work, counting, rows, _stored(topic, judged, fits))
+    await judge_rows(work, counting, rows, _stored(topic, judged, fits), today)
     work.timer("refit", refit_key(topic, DAILY), _tomorrow(work, counting))
 
 

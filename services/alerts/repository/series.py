@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import select, text
 from sqlalchemy.engine import Row
 
 from services.alerts.domain.detection.verdict import Abstention
 from services.alerts.domain.excess import Excess
+from services.alerts.repository.columns import column, given
+from services.alerts.repository.counts import SERIES
 from services.alerts.repository.fits import Topic
 from services.alerts.tables import series_day, standard
 from shared.access import Viewer
@@ -20,50 +22,47 @@ from shared.database.work import Work
 from shared.policy import Reader
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What is to be stored of one series and day; `observed` is what it was judged upon."""
+class SeriesKey(NamedTuple):
+    """One series on one day."""
 
     area_id: str
+    point_kind: str
+    syndrome: str
     day: date
-    observed: int
-    expected: float | None
-    limit: float | None
-    p_value: float | None
-    method: str
-    abstains: int
 
 
-def verdict_of(row: Row[Any]) -> Verdict:
-    """As it was stored last."""
-    return Verdict(
-        row.area_id,
-        row.day,
-        row.judged_persons,
-        row.expected,
-        row.limit_count,
-        row.p_value,
-        row.method,
-        row.abstains,
-    )
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What is to be stored, by column; `observed` is what was judged upon."""
+
+    keys: Sequence[SeriesKey]
+    observed: Sequence[int]
+    expected: Sequence[float | None]
+    limits: Sequence[float | None]
+    p_values: Sequence[float | None]
+    methods: Sequence[str]
+    abstains: Sequence[int]
 
 
+VERDICT = SERIES | {
+    "observed": "integer",
+    "expected": "float8",
+    "limit_count": "float8",
+    "p_value": "float8",
+    "method": "text",
+    "abstains": "smallint",
+}
 WRITE = text(
-    """
+    f"""
     UPDATE alerts.series_day AS series
     SET judged_persons = given.observed, expected = given.expected,
         limit_count = given.limit_count, p_value = given.p_value,
         method = given.method, abstains = given.abstains, version = series.version + 1,
         judged_at = :judged_at
-    FROM unnest(
-        CAST(:areas AS text[]), CAST(:days AS date[]), CAST(:observed AS integer[]),
-        CAST(:expected AS float8[]),
-        CAST(:limits AS float8[]), CAST(:p_values AS float8[]), CAST(:methods AS text[]),
-        CAST(:abstains AS smallint[])
-    ) AS given (area_id, day, observed, expected, limit_count, p_value, method, abstains)
-    WHERE series.point_kind = :point_kind AND series.syndrome = :syndrome
-        AND series.area_id = given.area_id AND series.day = given.day
-    """
+    FROM {given(VERDICT)}
+    WHERE series.area_id = given.area_id AND series.point_kind = given.point_kind
+        AND series.syndrome = given.syndrome AND series.day = given.day
+    """  # noqa: S608 - columns of our own
 )
 SILENT = text(
     """
@@ -77,23 +76,21 @@ SILENT = text(
 )
 
 
-async def write_verdicts(work: Work, topic: Topic, verdicts: Sequence[Verdict]) -> None:
+async def write_verdicts(work: Work, verdicts: Verdicts) -> None:
     """New judgements, each a new version."""
-    if not verdicts:
+    if not verdicts.keys:
         return
     await work.execute(
         WRITE,
         {
-            **topic._asdict(),
             "judged_at": work.now(),
-            "areas": [one.area_id for one in verdicts],
-            "days": [one.day for one in verdicts],
-            "observed": [one.observed for one in verdicts],
-            "expected": [one.expected for one in verdicts],
-            "limits": [one.limit for one in verdicts],
-            "p_values": [one.p_value for one in verdicts],
-            "methods": [one.method for one in verdicts],
-            "abstains": [one.abstains for one in verdicts],
+            **{name: column([key[at] for key in verdicts.keys]) for at, name in enumerate(SERIES)},
+            "observed": column(verdicts.observed),
+            "expected": column(verdicts.expected),
+            "limit_count": column(verdicts.limits),
+            "p_value": column(verdicts.p_values),
+            "method": column(verdicts.methods),
+            "abstains": column(verdicts.abstains),
         },
     )
 

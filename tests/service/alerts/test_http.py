@@ -216,7 +216,12 @@ async def test_a_series_is_told_day_by_day_and_only_to_viewers_of_its_area(
 ) -> None:
     await running.say([*areas(), *three_reports()])
     day = START.date()
-    asked = {"area": COUNTY, "kind": "fever_clinic", "from": str(day - timedelta(1)), "until": day}
+    asked = {
+        "area": COUNTY,
+        "kind": "fever_clinic",
+        "from": str(day - timedelta(1)),
+        "until": str(day),
+    }
 
     async def days_of(client: httpx.AsyncClient) -> list[dict[str, Any]]:
         answer = await client.get("/alerts/series", params=asked)
@@ -225,7 +230,7 @@ async def test_a_series_is_told_day_by_day_and_only_to_viewers_of_its_area(
         return found
 
     async def counted() -> bool:
-        return (await days_of(running.everywhere))[1]["observed"] == 1
+        return bool((await days_of(running.everywhere))[1]["observed"] == 1)
 
     await eventually(counted)
     before, today = await days_of(running.everywhere)
@@ -233,10 +238,10 @@ async def test_a_series_is_told_day_by_day_and_only_to_viewers_of_its_area(
     assert (today["sites"], today["p_value"]) == (1, None)
 
     async def judged() -> bool:
-        return (await days_of(running.everywhere))[1]["abstains"] == "short_history"
+        return bool((await days_of(running.everywhere))[1]["abstains"] == "short_history")
 
     await eventually(judged)
     assert [one["abstains"] for one in await days_of(running.neighbour)] == ["unknown"] * 2
-    backwards = asked | {"until": day - timedelta(9)}
+    backwards = asked | {"until": str(day - timedelta(9))}
     answer = await running.everywhere.get("/alerts/series", params=backwards)
     assert answer.status_code == 422

@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 from services.alerts.domain.detection.verdict import Abstention
 from shared.events.intake import PersonChanged, PlaceChanged
 from tests.service.alerts.counts.city import City, Told, added_up, site_id
-from tests.service.alerts.town import COUNTY, START, area, id_of, result
+from tests.service.alerts.town import COUNTY, area, id_of, result
+from tests.unit.alerts.samples import START
 
 TODAY = date(2020, 2, 15)
 
@@ -24,17 +26,16 @@ def eventful(seed: int, first: date) -> list[Told]:
         one = Told(code, site, first + timedelta(days=draw.randrange(4)), draw.randrange(5))
         told.append(one)
         for version in range(2, 2 + draw.randrange(4)):
-            change = draw.choice(
-                [
-                    {"persons": draw.randrange(9)},
-                    {"day": first + timedelta(days=draw.randrange(4))},
-                    {"site": draw.choice(["north", "south", "east"])},
-                    {"area_id": "cn:441900003"},
-                    {"kind": "fever_clinic"},
-                    {"fever": not one.fever},
-                    {"status": "withdrawn" if one.status == "recorded" else "recorded"},
-                ]
-            )
+            changes: list[dict[str, Any]] = [
+                {"persons": draw.randrange(9)},
+                {"day": first + timedelta(days=draw.randrange(4))},
+                {"site": draw.choice(["north", "south", "east"])},
+                {"area_id": "cn:441900003"},
+                {"kind": "fever_clinic"},
+                {"fever": not one.fever},
+                {"status": "withdrawn" if one.status == "recorded" else "recorded"},
+            ]
+            change = draw.choice(changes)
             one = replace(one, version=version, **change)
             told.append(one)
     return told

@@ -14,7 +14,7 @@ from services.alerts import app
 from services.alerts.domain.counting.calendar import Calendar
 from services.alerts.domain.counting.policy import Detection
 from services.alerts.domain.counting.table import DayCounts, SeriesTable, Sites, tree_of
-from services.alerts.domain.detection.verdict import BoolArray, FloatArray
+from services.alerts.domain.detection.verdict import BoolArray, IntArray
 from services.alerts.domain.expecting.judging import Judged, judge_days
 from services.alerts.repository.detection import CalendarDocument, DetectionDocument
 from shared.policy import read_presets
@@ -33,8 +33,8 @@ WEEK = np.array([1.3, 1.1, 1.0, 1.0, 1.0, 0.9, 0.7])
 class Made:
     """One county with `sites` of one kind; change the arrays, then judge."""
 
-    persons: FloatArray
-    seen: FloatArray
+    persons: IntArray
+    seen: IntArray
     reported: BoolArray
     kind: str = "pharmacy"
     syndrome: str = "fever"
@@ -71,7 +71,7 @@ class Made:
         """As many times as many persons on these days as are usual there, exactly."""
         persons = self.persons.copy()
         level = mean * WEEK[(FIRST.weekday() + np.arange(persons.shape[1])) % 7]
-        persons[:, days] = np.ceil(by * level[days])
+        persons[:, days] = np.ceil(by * level[days]).astype(np.int64)
         return replace(self, persons=persons)
 
 

@@ -115,7 +115,7 @@ def test_twice_as_many_tests_with_the_same_share_of_positives_do_not_alarm(days:
     assert alarm_share(judged) <= 0.04
     assert judged.expected[0, -1] == pytest.approx(0.03 * tests[:, -1].sum(), rel=0.25)
     positive = made.persons.copy()
-    positive[:, days:] = np.round(0.06 * tests[:, days:])
+    positive[:, days:] = np.round(0.06 * tests[:, days:]).astype(np.int64)
     assert alarms(replace(made, persons=positive).judge(range(days, days + 3))) == 6
 
 
@@ -225,8 +225,9 @@ def test_sums_of_areas_are_tested_and_not_their_alarms() -> None:
 
 def test_what_comes_later_changes_nothing() -> None:
     made = Made.usual(WEEKS_8 + 40, seed=19)
-    days = range(WEEKS_8, WEEKS_8 + 10)
-    before = Made(*(one[:, : WEEKS_8 + 10] for one in (made.persons, made.seen, made.reported)))
+    end = WEEKS_8 + 10
+    days = range(WEEKS_8, end)
+    before = Made(made.persons[:, :end], made.seen[:, :end], made.reported[:, :end])
     for name in ("p_value", "limit", "expected"):
         np.testing.assert_array_equal(
             getattr(made.judge(days), name), getattr(before.judge(days), name)
