@@ -53,6 +53,7 @@ class ConsensusDocument(PolicyDocument):
     null_min_days: int = Field(default=56, ge=14)
     null_gap_days: int = Field(default=7, ge=1, le=60)
     null_spread_min: float = Field(default=1.0, gt=0)
+    days: int = Field(default=1, ge=1, le=28, description="taken together, up to the day")
 
 
 class RuleDocument(PolicyDocument):
