@@ -49,7 +49,6 @@ Fact = TypeVar("Fact", bound=Event)
 Reader = Callable[[Any, Detection, ZoneInfo], CountedFact | None]
 KEPT = "alerts.counting"
 FITS_KEPT_MOST = 500
-COLUMNS = ("persons", "seen", "records", "sites", "size_milli", "doubt_milli")
 
 
 @dataclass
@@ -164,34 +163,36 @@ def _differs(one: Carry, size: int, doubt: int) -> bool:
         return one.records != 0
     was = (before.old_persons, before.old_seen, before.old_records, tuple(before.old_line))
     now = (one.persons, one.seen, one.records, one.line)
-    return was != now or (before.size_milli, before.doubt_milli) != (size, doubt)
+    return bool(was != now or (before.size_milli, before.doubt_milli) != (size, doubt))
 
 
 def _add_up(sums: dict[SeriesDay, Sums], one: Carry, size: int, doubt: int) -> None:
     """Take away what was carried where it was carried; add what stands where it belongs."""
     cell, before = one.cell, one.before
-    now = (one.persons, one.seen, one.records, int(one.records > 0), size, doubt)
+    now = [one.persons, one.seen, one.records, int(one.records > 0), size, doubt]
     if before.old_line is not None:
-        was = (
+        was = [
             before.old_persons,
             before.old_seen,
             before.old_records,
             int(before.old_records > 0),
             before.size_milli,
             before.doubt_milli,
-        )
-        _move(sums, cell, before.old_line, tuple(-number for number in was))
+        ]
+        if tuple(before.old_line) == one.line:
+            now = [new - old for new, old in zip(now, was, strict=True)]
+        else:
+            _move(sums, cell, before.old_line, [-number for number in was])
     _move(sums, cell, one.line, now)
 
 
-def _move(
-    sums: dict[SeriesDay, Sums], cell: Cell, line: Iterable[str], by: tuple[int, ...]
-) -> None:
+def _move(sums: dict[SeriesDay, Sums], cell: Cell, line: Iterable[str], by: list[int]) -> None:
     for area_id in line:
         key = (area_id, cell.point_kind, cell.syndrome, cell.day)
-        total = sums.setdefault(key, dict.fromkeys(COLUMNS, 0))
-        for name, number in zip(COLUMNS, by, strict=True):
-            total[name] += number
+        total = sums.get(key)
+        sums[key] = (
+            list(by) if total is None else [old + new for old, new in zip(total, by, strict=True)]
+        )
 
 
 def _fit_again(

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.types import Text
 
 from services.alerts.domain.counting.facts import CountedFact
+from services.alerts.repository.columns import column, given
 from services.alerts.tables import count_fact, person, site_counted, standard
 from shared.database.work import Work
 from shared.policy import Reader
@@ -27,69 +28,78 @@ class Cell(NamedTuple):
     point_kind: str
     syndrome: str
     day: date
-    site_id: UUID
+    site_id: str
     area_id: str
 
     @property
     def key(self) -> str:
         return SEPARATOR.join(
-            (self.point_kind, self.syndrome, self.day.isoformat(), str(self.site_id), self.area_id)
+            (self.point_kind, self.syndrome, self.day.isoformat(), self.site_id, self.area_id)
         )
 
     @classmethod
     def of_key(cls, key: str) -> Cell:
         kind, syndrome, day, site_id, area_id = key.split(SEPARATOR, 4)
-        return cls(kind, syndrome, date.fromisoformat(day), UUID(site_id), area_id)
+        return cls(kind, syndrome, date.fromisoformat(day), site_id, area_id)
 
 
-_COLUMNS = (
-    "record_id, version, point_kind, site_id, area_id, day, lag, syndromes, hits, persons,"
-    " person_id"
-)
-_GIVEN = f"""
-    SELECT record_id, version, point_kind, site_id, area_id, day, lag,
-        string_to_array(syndromes, ',') AS syndromes, string_to_array(hits, ',') AS hits,
-        persons, person_id
-    FROM unnest(
-        CAST(:record_ids AS uuid[]), CAST(:versions AS integer[]), CAST(:kinds AS text[]),
-        CAST(:sites AS uuid[]), CAST(:areas AS text[]), CAST(:days AS date[]),
-        CAST(:lags AS smallint[]), CAST(:syndromes AS text[]), CAST(:hits AS text[]),
-        CAST(:persons AS integer[]), CAST(:person_ids AS uuid[])
-    ) AS given ({_COLUMNS})
+CELL = {
+    "point_kind": "text",
+    "syndrome": "text",
+    "day": "date",
+    "site_id": "uuid",
+    "area_id": "text",
+}
+FACT = {
+    "record_id": "uuid",
+    "version": "integer",
+    "point_kind": "text",
+    "site_id": "uuid",
+    "area_id": "text",
+    "day": "date",
+    "lag": "smallint",
+    "syndromes": "text",
+    "hits": "text",
+    "persons": "integer",
+    "person_id": "uuid",
+}
+_FACTS = f"""
+    SELECT record_id, version, point_kind, site_id, coalesce(area_id, '') AS area_id, day, lag,
+        string_to_array(coalesce(syndromes, ''), ',') AS syndromes,
+        string_to_array(coalesce(hits, ''), ',') AS hits, persons, person_id
+    FROM {given(FACT)}
 """  # noqa: S608 - columns of our own
 INSERT = text(
-    f"INSERT INTO alerts.count_fact ({_COLUMNS}) {_GIVEN} ORDER BY record_id"
+    f"INSERT INTO alerts.count_fact ({', '.join(FACT)}) {_FACTS} ORDER BY record_id"
     " ON CONFLICT (record_id) DO NOTHING RETURNING record_id"
 )
 UPDATE = text(
     f"""
     UPDATE alerts.count_fact AS fact
-    SET version = given.version, point_kind = given.point_kind, site_id = given.site_id,
-        area_id = given.area_id, day = given.day, lag = given.lag, syndromes = given.syndromes,
-        hits = given.hits, persons = given.persons, person_id = given.person_id
-    FROM ({_GIVEN}) AS given WHERE fact.record_id = given.record_id
+    SET version = newer.version, point_kind = newer.point_kind, site_id = newer.site_id,
+        area_id = newer.area_id, day = newer.day, lag = newer.lag, syndromes = newer.syndromes,
+        hits = newer.hits, persons = newer.persons, person_id = newer.person_id
+    FROM ({_FACTS}) AS newer WHERE fact.record_id = newer.record_id
     """  # noqa: S608
 )
 MOVE = text(
-    """
+    f"""
     UPDATE alerts.count_fact AS fact SET area_id = given.area_id
-    FROM unnest(CAST(:record_ids AS uuid[]), CAST(:areas AS text[])) AS given (record_id, area_id)
+    FROM {given({"record_id": "uuid", "area_id": "text"})}
     WHERE fact.record_id = given.record_id
-    """
+    """  # noqa: S608
 )
+_SUMS = {"persons": "integer", "seen": "integer", "records": "integer"}
 ADD_CELLS = text(
-    """
+    f"""
     INSERT INTO alerts.site_day AS cell
         (point_kind, syndrome, day, site_id, area_id, lag, persons, seen, records)
-    SELECT * FROM unnest(
-        CAST(:kinds AS text[]), CAST(:syndromes AS text[]), CAST(:days AS date[]),
-        CAST(:sites AS uuid[]), CAST(:areas AS text[]), CAST(:lags AS smallint[]),
-        CAST(:persons AS integer[]), CAST(:seen AS integer[]), CAST(:records AS integer[])
-    ) AS given (point_kind)
+    SELECT point_kind, syndrome, day, site_id, coalesce(area_id, ''), lag, persons, seen, records
+    FROM {given(CELL | {"lag": "smallint"} | _SUMS)}
     ON CONFLICT (point_kind, syndrome, day, site_id, area_id, lag) DO UPDATE
     SET persons = cell.persons + excluded.persons, seen = cell.seen + excluded.seen,
         records = cell.records + excluded.records
-    """
+    """  # noqa: S608
 )
 
 
@@ -102,8 +112,9 @@ class _Differences:
     def add(self, fact: CountedFact | Row[Any], sign: int, area_id: str | None = None) -> None:
         """A fact as it stands (1) or stood (-1); `area_id` where it counts elsewhere."""
         area = fact.area_id if area_id is None else area_id
+        site_id = str(fact.site_id)
         for syndrome in fact.syndromes:
-            cell = Cell(fact.point_kind, syndrome, fact.day, fact.site_id, area)
+            cell = Cell(fact.point_kind, syndrome, fact.day, site_id, area)
             total = self._sums.setdefault((cell, fact.lag), [0, 0, 0])
             total[0] += sign * fact.persons if syndrome in fact.hits else 0
             total[1] += sign * fact.persons
@@ -118,11 +129,11 @@ class _Differences:
         await work.execute(
             ADD_CELLS,
             {
-                **_cell_arrays([cell for cell, _ in changed]),
-                "lags": [lag for _, lag in changed],
-                "persons": [total[0] for total in sums],
-                "seen": [total[1] for total in sums],
-                "records": [total[2] for total in sums],
+                **_cell_columns([cell for cell, _ in changed]),
+                "lag": column([lag for _, lag in changed]),
+                "persons": column([total[0] for total in sums]),
+                "seen": column([total[1] for total in sums]),
+                "records": column([total[2] for total in sums]),
             },
         )
         return {cell for cell, _ in changed}
@@ -141,11 +152,11 @@ async def store_counted(work: Work, facts: Sequence[CountedFact]) -> set[Cell]:
     if not newest:
         return set()
     differences = _Differences()
-    rows = await work.execute(INSERT, _arrays([newest[key] for key in sorted(newest)]))
+    rows = await work.execute(INSERT, _columns(list(newest.values())))
     inserted = {row.record_id for row in rows}
     for record_id in inserted:
         differences.add(newest[record_id], 1)
-    known = sorted(newest.keys() - inserted)
+    known = newest.keys() - inserted
     if known:
         await _revise(work, [newest[record_id] for record_id in known], differences)
     return await differences.write(work)
@@ -164,22 +175,18 @@ async def _revise(work: Work, facts: Sequence[CountedFact], differences: _Differ
         differences.add(before[fact.record_id], -1)
         differences.add(fact, 1)
     if newer:
-        await work.execute(UPDATE, _arrays(newer))
+        await work.execute(UPDATE, _columns(newer))
 
 
-def _arrays(facts: Sequence[CountedFact]) -> dict[str, list[Any]]:
-    return {
-        "record_ids": [fact.record_id for fact in facts],
-        "versions": [fact.version for fact in facts],
-        "kinds": [fact.point_kind for fact in facts],
-        "sites": [fact.site_id for fact in facts],
-        "areas": [fact.area_id for fact in facts],
-        "days": [fact.day for fact in facts],
-        "lags": [fact.lag for fact in facts],
-        "syndromes": [",".join(fact.syndromes) for fact in facts],
-        "hits": [",".join(fact.hits) for fact in facts],
-        "persons": [fact.persons for fact in facts],
-        "person_ids": [fact.person_id for fact in facts],
+def _columns(facts: Sequence[CountedFact]) -> dict[str, str]:
+    plain = {
+        name: column([getattr(fact, name) for fact in facts])
+        for name in FACT
+        if name not in ("syndromes", "hits")
+    }
+    return plain | {
+        "syndromes": column([",".join(fact.syndromes) for fact in facts]),
+        "hits": column([",".join(fact.hits) for fact in facts]),
     }
 
 
@@ -206,8 +213,8 @@ async def move_home(work: Work, record_ids: Sequence[UUID]) -> set[Cell]:
     await work.execute(
         MOVE,
         {
-            "record_ids": [row.record_id for row in rows],
-            "areas": [row.residence_area_id for row in rows],
+            "record_id": column([row.record_id for row in rows]),
+            "area_id": column([row.residence_area_id for row in rows]),
         },
     )
     return await differences.write(work)
@@ -235,7 +242,11 @@ async def cells_in(reader: Reader, area_ids: Sequence[str]) -> set[Cell]:
 
 async def _cells(reader: Reader, condition: Any) -> set[Cell]:
     columns = [site_counted.c[name] for name in Cell._fields]
-    return {Cell._make(row) for row in await reader.execute(select(*columns).where(condition))}
+    return {_cell(row) for row in await reader.execute(select(*columns).where(condition))}
+
+
+def _cell(row: Row[Any]) -> Cell:
+    return Cell(row.point_kind, row.syndrome, row.day, str(row.site_id), row.area_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,19 +262,17 @@ class Carry:
 
 
 CELLS = text(
-    """
-    SELECT given.point_kind, given.syndrome, given.day, given.site_id, given.area_id,
+    f"""
+    SELECT given.point_kind, given.syndrome, given.day, given.site_id, told.area_id,
         coalesce(sums.persons, 0) AS persons, coalesce(sums.seen, 0) AS seen,
         coalesce(sums.records, 0) AS records,
         coalesce(area.ancestors, array_remove(ARRAY[nullif(here.area_id, '')], NULL)) AS line,
         counted.line AS old_line, counted.persons AS old_persons, counted.seen AS old_seen,
         counted.records AS old_records, counted.size_milli, counted.doubt_milli
-    FROM unnest(
-        CAST(:kinds AS text[]), CAST(:syndromes AS text[]), CAST(:days AS date[]),
-        CAST(:sites AS uuid[]), CAST(:areas AS text[])
-    ) AS given (point_kind, syndrome, day, site_id, area_id)
+    FROM {given(CELL)}
+    CROSS JOIN LATERAL (SELECT coalesce(given.area_id, '') AS area_id) AS told
     LEFT JOIN alerts.place ON place.place_id = given.site_id
-    CROSS JOIN LATERAL (SELECT coalesce(place.area_id, given.area_id) AS area_id) AS here
+    CROSS JOIN LATERAL (SELECT coalesce(place.area_id, told.area_id) AS area_id) AS here
     LEFT JOIN alerts.area ON area.area_id = here.area_id
     LEFT JOIN LATERAL (
         SELECT sum(persons)::integer AS persons, sum(seen)::integer AS seen,
@@ -271,74 +280,63 @@ CELLS = text(
         FROM alerts.site_day AS cell
         WHERE cell.point_kind = given.point_kind AND cell.syndrome = given.syndrome
             AND cell.day = given.day AND cell.site_id = given.site_id
-            AND cell.area_id = given.area_id
+            AND cell.area_id = told.area_id
     ) AS sums ON true
     LEFT JOIN alerts.site_counted AS counted
         ON counted.point_kind = given.point_kind AND counted.syndrome = given.syndrome
         AND counted.day = given.day AND counted.site_id = given.site_id
-        AND counted.area_id = given.area_id
-    """
+        AND counted.area_id = told.area_id
+    """  # noqa: S608 - columns of our own
 )
 
 
 async def read_cells(reader: Reader, cells: Iterable[Cell]) -> list[Carry]:
-    wanted = sorted(cells)
-    rows = await reader.execute(
-        CELLS,
-        {
-            "kinds": [cell.point_kind for cell in wanted],
-            "syndromes": [cell.syndrome for cell in wanted],
-            "days": [cell.day for cell in wanted],
-            "sites": [cell.site_id for cell in wanted],
-            "areas": [cell.area_id for cell in wanted],
-        },
-    )
+    rows = await reader.execute(CELLS, _cell_columns(sorted(cells)))
     return [
-        Carry(Cell._make(row[:5]), tuple(row.line), row.persons, row.seen, row.records, row)
-        for row in rows
+        Carry(_cell(row), tuple(row.line), row.persons, row.seen, row.records, row) for row in rows
     ]
 
 
+_SIZES = {"size_milli": "bigint", "doubt_milli": "bigint"}
 WRITE_CELLS = text(
-    """
+    f"""
     INSERT INTO alerts.site_counted AS counted
         (point_kind, syndrome, day, site_id, area_id, line, persons, seen, records, size_milli,
          doubt_milli)
-    SELECT point_kind, syndrome, day, site_id, area_id, string_to_array(line, '|'), persons, seen,
-        records, size_milli, doubt_milli
-    FROM unnest(
-        CAST(:kinds AS text[]), CAST(:syndromes AS text[]), CAST(:days AS date[]),
-        CAST(:sites AS uuid[]), CAST(:areas AS text[]), CAST(:lines AS text[]),
-        CAST(:persons AS integer[]), CAST(:seen AS integer[]), CAST(:records AS integer[]),
-        CAST(:size_milli AS bigint[]), CAST(:doubt_milli AS bigint[])
-    ) AS given (point_kind, syndrome, day, site_id, area_id, line, persons, seen, records,
-        size_milli, doubt_milli)
+    SELECT point_kind, syndrome, day, site_id, coalesce(area_id, ''),
+        string_to_array(coalesce(line, ''), '|'), persons, seen, records, size_milli, doubt_milli
+    FROM {given(CELL | {"line": "text"} | _SUMS | _SIZES)}
     ON CONFLICT (point_kind, syndrome, day, site_id, area_id) DO UPDATE
     SET line = excluded.line, persons = excluded.persons, seen = excluded.seen,
         records = excluded.records, size_milli = excluded.size_milli,
         doubt_milli = excluded.doubt_milli
-    """
+    """  # noqa: S608 - columns of our own
 )
+SERIES = {"area_id": "text", "point_kind": "text", "syndrome": "text", "day": "date"}
+# In this order; `sites` counts those that spoke.
+ADDED = {
+    "persons": "integer",
+    "seen": "integer",
+    "records": "integer",
+    "sites": "integer",
+    "size_milli": "bigint",
+    "doubt_milli": "bigint",
+}
 ADD = text(
-    """
+    f"""
     INSERT INTO alerts.series_day AS series
         (area_id, point_kind, syndrome, day, persons, seen, records, sites, size_milli,
          doubt_milli)
-    SELECT * FROM unnest(
-        CAST(:areas AS text[]), CAST(:kinds AS text[]), CAST(:syndromes AS text[]),
-        CAST(:days AS date[]), CAST(:persons AS integer[]), CAST(:seen AS integer[]),
-        CAST(:records AS integer[]), CAST(:sites AS integer[]), CAST(:size_milli AS bigint[]),
-        CAST(:doubt_milli AS bigint[])
-    ) AS given (area_id, point_kind, syndrome, day)
+    SELECT * FROM {given(SERIES | ADDED)}
     ON CONFLICT (area_id, point_kind, syndrome, day) DO UPDATE
     SET persons = series.persons + excluded.persons, seen = series.seen + excluded.seen,
         records = series.records + excluded.records, sites = series.sites + excluded.sites,
         size_milli = series.size_milli + excluded.size_milli,
         doubt_milli = series.doubt_milli + excluded.doubt_milli
     RETURNING *
-    """
+    """  # noqa: S608 - columns of our own
 )
-Sums = dict[str, int]
+Sums = list[int]
 
 
 async def write_cells(work: Work, carried: Sequence[tuple[Carry, int, int]]) -> None:
@@ -347,25 +345,19 @@ async def write_cells(work: Work, carried: Sequence[tuple[Carry, int, int]]) -> 
     await work.execute(
         WRITE_CELLS,
         {
-            **_cell_arrays(cells),
-            "lines": ["|".join(one.line) for one, _, _ in carried],
-            "persons": [one.persons for one, _, _ in carried],
-            "seen": [one.seen for one, _, _ in carried],
-            "records": [one.records for one, _, _ in carried],
-            "size_milli": [size for _, size, _ in carried],
-            "doubt_milli": [doubt for _, _, doubt in carried],
+            **_cell_columns(cells),
+            "line": column(["|".join(one.line) for one, _, _ in carried]),
+            "persons": column([one.persons for one, _, _ in carried]),
+            "seen": column([one.seen for one, _, _ in carried]),
+            "records": column([one.records for one, _, _ in carried]),
+            "size_milli": column([size for _, size, _ in carried]),
+            "doubt_milli": column([doubt for _, _, doubt in carried]),
         },
     )
 
 
-def _cell_arrays(cells: Sequence[Cell]) -> dict[str, list[Any]]:
-    return {
-        "kinds": [cell.point_kind for cell in cells],
-        "syndromes": [cell.syndrome for cell in cells],
-        "days": [cell.day for cell in cells],
-        "sites": [cell.site_id for cell in cells],
-        "areas": [cell.area_id for cell in cells],
-    }
+def _cell_columns(cells: Sequence[Cell]) -> dict[str, str]:
+    return {name: column([cell[at] for cell in cells]) for at, name in enumerate(CELL)}
 
 
 SeriesDay = tuple[str, str, str, date]
@@ -376,19 +368,10 @@ async def add_to_series(work: Work, sums: dict[SeriesDay, Sums]) -> Sequence[Row
     keys = sorted(sums)
     if not keys:
         return []
-    names = ("persons", "seen", "records", "sites", "size_milli", "doubt_milli")
-    return (
-        await work.execute(
-            ADD,
-            {
-                "areas": [key[0] for key in keys],
-                "kinds": [key[1] for key in keys],
-                "syndromes": [key[2] for key in keys],
-                "days": [key[3] for key in keys],
-                **{name: [sums[key][name] for key in keys] for name in names},
-            },
-        )
-    ).all()
+    columns = {name: column([key[at] for key in keys]) for at, name in enumerate(SERIES)}
+    for at, name in enumerate(ADDED):
+        columns[name] = column([sums[key][at] for key in keys])
+    return (await work.execute(ADD, columns)).all()
 
 
 async def zones_of(reader: Reader, area_ids: Iterable[str]) -> dict[str, str]:

@@ -29,7 +29,7 @@ from services.alerts.tables import expectation, fit, site_day, site_size, standa
 from shared.database.work import Work
 from shared.policy import Reader
 
-NIL = UUID(int=0)
+NIL = str(UUID(int=0))
 ROWS_AT_ONCE = 2_000
 # The delays of days younger than this are not all known yet; older than that, no longer true.
 DELAYS_FROM_DAYS = 60
@@ -67,7 +67,7 @@ class Past:
     """`site_keys` (N,): site and area as told, in the order of the table's sites."""
 
     table: SeriesTable
-    site_keys: Sequence[tuple[UUID, str]]
+    site_keys: Sequence[tuple[str, str]]
     delays: Delays
 
 
@@ -104,11 +104,15 @@ async def read_past(
         left_out=left_out,
         last_day=today,
     )
-    return Past(table, [(row.site_id, row.area_id) for row in rows], Delays.none(1))
+    return Past(table, [(str(row.site_id), row.area_id) for row in rows], Delays.none(1))
 
 
 async def read_delays(reader: Reader, topic: Topic, today: date, days_most: int) -> Delays:
-    """Of days that are old enough for all their reports to have come."""
+    """Of days that are old enough for all their reports to have come.
+
+    What came later than that was no late report but a past that was read in, years at once: from it
+    would be learnt that nobody ever speaks in time.
+    """
     cell = site_day.c
     rows = await reader.execute(
         select(cell.lag, func.sum(cell.records).label("records"))
@@ -117,6 +121,7 @@ async def read_delays(reader: Reader, topic: Topic, today: date, days_most: int)
             cell.syndrome == topic.syndrome,
             cell.day >= today - timedelta(days=DELAYS_FROM_DAYS + days_most),
             cell.day < today - timedelta(days=days_most),
+            cell.lag < days_most,
         )
         .group_by(cell.lag)
     )
@@ -224,7 +229,7 @@ async def write_fits(
 
 
 async def write_sizes(
-    work: Work, topic: Topic, monday: date, keys: Sequence[tuple[UUID, str]], sizes: Sizes
+    work: Work, topic: Topic, monday: date, keys: Sequence[tuple[str, str]], sizes: Sizes
 ) -> None:
     """Of one week, with that of a site that nobody knows."""
     await work.execute(_of(site_size, topic).where(site_size.c.monday == monday))
@@ -237,7 +242,7 @@ async def write_sizes(
             {
                 **topic._asdict(),
                 "monday": monday,
-                "site_id": site_id,
+                "site_id": UUID(site_id),
                 "area_id": area_id,
                 "size_milli": size,
                 "doubt_milli": doubt,
@@ -261,9 +266,9 @@ class StoredFit:
     fit: FitOfDay
     series: dict[str, int]
     tail: Tail
-    sizes: dict[tuple[UUID, str], tuple[int, int]]
+    sizes: dict[tuple[str, str], tuple[int, int]]
 
-    def size_of(self, site_id: UUID, area_id: str) -> tuple[int, int]:
+    def size_of(self, site_id: str, area_id: str) -> tuple[int, int]:
         """Size and doubt in thousandths; of a site that came since, those of any new one."""
         return self.sizes.get((site_id, area_id)) or self.sizes[NIL, ""]
 
@@ -329,7 +334,7 @@ async def read_fit(reader: Reader, topic: Topic, day: date) -> StoredFit:
         FitOfDay(found.day, found.fit_id, found.today, found.share, found.policy),
         {row.area_id: place for place, row in enumerate(rows)},
         Tail.unpacked(methods, packed),
-        {(row.site_id, row.area_id): (row.size_milli, row.doubt_milli) for row in sizes},
+        {(str(row.site_id), row.area_id): (row.size_milli, row.doubt_milli) for row in sizes},
     )
 
 
@@ -380,5 +385,5 @@ RESIZE_SERIES = text(
 async def resize(work: Work, topic: Topic, first_day: date, last_day: date) -> None:
     """Measure the days again by the sizes that are stored now; under the topic's lock."""
     span = {**topic._asdict(), "first_day": first_day, "last_day": last_day}
-    await work.execute(RESIZE_CELLS, {**span, "nil": NIL})
+    await work.execute(RESIZE_CELLS, {**span, "nil": UUID(NIL)})
     await work.execute(RESIZE_SERIES, span)

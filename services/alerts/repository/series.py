@@ -12,6 +12,8 @@ from sqlalchemy.engine import Row
 
 from services.alerts.domain.detection.verdict import Abstention
 from services.alerts.domain.excess import Excess
+from services.alerts.repository.columns import column, given
+from services.alerts.repository.counts import SERIES
 from services.alerts.repository.fits import Topic
 from services.alerts.tables import series_day, standard
 from shared.access import Viewer
@@ -42,24 +44,25 @@ class Verdicts:
     abstains: Sequence[int]
 
 
+VERDICT = SERIES | {
+    "observed": "integer",
+    "expected": "float8",
+    "limit_count": "float8",
+    "p_value": "float8",
+    "method": "text",
+    "abstains": "smallint",
+}
 WRITE = text(
-    """
+    f"""
     UPDATE alerts.series_day AS series
     SET judged_persons = given.observed, expected = given.expected,
         limit_count = given.limit_count, p_value = given.p_value,
         method = given.method, abstains = given.abstains, version = series.version + 1,
         judged_at = :judged_at
-    FROM unnest(
-        CAST(:areas AS text[]), CAST(:kinds AS text[]), CAST(:syndromes AS text[]),
-        CAST(:days AS date[]), CAST(:observed AS integer[]),
-        CAST(:expected AS float8[]),
-        CAST(:limits AS float8[]), CAST(:p_values AS float8[]), CAST(:methods AS text[]),
-        CAST(:abstains AS smallint[])
-    ) AS given (area_id, point_kind, syndrome, day, observed, expected, limit_count, p_value,
-        method, abstains)
+    FROM {given(VERDICT)}
     WHERE series.area_id = given.area_id AND series.point_kind = given.point_kind
         AND series.syndrome = given.syndrome AND series.day = given.day
-    """
+    """  # noqa: S608 - columns of our own
 )
 SILENT = text(
     """
@@ -81,16 +84,13 @@ async def write_verdicts(work: Work, verdicts: Verdicts) -> None:
         WRITE,
         {
             "judged_at": work.now(),
-            "areas": [key.area_id for key in verdicts.keys],
-            "kinds": [key.point_kind for key in verdicts.keys],
-            "syndromes": [key.syndrome for key in verdicts.keys],
-            "days": [key.day for key in verdicts.keys],
-            "observed": verdicts.observed,
-            "expected": verdicts.expected,
-            "limits": verdicts.limits,
-            "p_values": verdicts.p_values,
-            "methods": verdicts.methods,
-            "abstains": verdicts.abstains,
+            **{name: column([key[at] for key in verdicts.keys]) for at, name in enumerate(SERIES)},
+            "observed": column(verdicts.observed),
+            "expected": column(verdicts.expected),
+            "limit_count": column(verdicts.limits),
+            "p_value": column(verdicts.p_values),
+            "method": column(verdicts.methods),
+            "abstains": column(verdicts.abstains),
         },
     )
 

@@ -6,6 +6,7 @@ are measured against, and they prove that a site spoke.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -17,6 +18,8 @@ from shared.events.base import Event
 from shared.events.intake import ReportRecorded, ResultReported, ScanRecorded
 
 FEVER = "fever"
+# A code that others sent and that names a series: keys and columns are put together of them.
+CODE = re.compile(r"[\w:.+-]{1,80}")
 # A result that says neither is no test done.
 TELLING = frozenset({"positive", "negative"})
 
@@ -54,7 +57,7 @@ def count_report(event: ReportRecorded, policy: Detection, zone: ZoneInfo) -> Co
         version=event.record_version,
         point_kind=event.kind,
         site_id=event.place_id or event.source_id,
-        area_id=event.place_area_id or "",
+        area_id=_area(event.place_area_id),
         day=day,
         lag=lag,
         syndromes=kind.syndromes if counts else (),
@@ -75,7 +78,7 @@ def count_scan(event: ScanRecorded, policy: Detection, zone: ZoneInfo) -> Counte
         version=event.record_version,
         point_kind=CHECKPOINT_FEVER,
         site_id=event.place_id,
-        area_id=event.place_area_id or "",
+        area_id=_area(event.place_area_id),
         day=day,
         lag=lag,
         syndromes=kind.syndromes if counts else (),
@@ -89,6 +92,8 @@ def count_result(event: ResultReported, policy: Detection, zone: ZoneInfo) -> Co
     kind = policy.kinds.get(POSITIVE_RESULT)
     if kind is None or (kind.syndromes and event.disease not in kind.syndromes):
         return None
+    if not CODE.fullmatch(event.disease):
+        return None
     counts = event.status == "recorded" and not event.exercise and not event.test
     counts = counts and event.outcome in TELLING
     day, lag = _when(event, event.occurred_at, policy, zone)
@@ -97,7 +102,7 @@ def count_result(event: ResultReported, policy: Detection, zone: ZoneInfo) -> Co
         version=event.record_version,
         point_kind=POSITIVE_RESULT,
         site_id=event.source_id,
-        area_id=event.area_id or "",
+        area_id=_area(event.area_id),
         day=day,
         lag=lag,
         syndromes=(event.disease,) if counts else (),
@@ -105,6 +110,11 @@ def count_result(event: ResultReported, policy: Detection, zone: ZoneInfo) -> Co
         persons=1,
         person_id=event.person_id,
     )
+
+
+def _area(area_id: str | None) -> str:
+    """What is no code of an area is none that is known."""
+    return area_id if area_id and CODE.fullmatch(area_id) else ""
 
 
 def local_day(at: datetime, zone: ZoneInfo) -> date:

@@ -138,11 +138,14 @@ def test_lower_thresholds_never_raise_more_evidence(trial: Trial) -> None:
 
 def test_a_narrowed_and_a_daily_rule_read_one_stream() -> None:
     rules = read_rules(RULES)
-    for one in (narrowed(rules, "pharmacy"), daily(rules, "pharmacy", 0.01)):
-        documents = [stored.document for versions in one.rules for stored in versions]
-        assert {document.point_kinds for document in documents} == {("pharmacy",)}
-    assert all(document.consensus is None for document in documents)
-    assert {document.kinds["pharmacy"].p_below for document in documents} == {0.01}
+    alone, by_day = (
+        [stored.document for versions in one.rules for stored in versions]
+        for one in (narrowed(rules, "pharmacy"), daily(rules, "pharmacy", 0.01))
+    )
+    assert {document.point_kinds for document in (*alone, *by_day)} == {("pharmacy",)}
+    assert all(document.consensus is not None for document in alone)
+    assert all(document.consensus is None for document in by_day)
+    assert {document.kinds["pharmacy"].p_below for document in by_day} == {0.01}
 
 
 def test_the_command_says_what_is_missing(tmp_path: Path) -> None:
