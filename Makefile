@@ -63,8 +63,9 @@ run: $(STAMP) ## all five services in one process, PostgreSQL and event log embe
 kafka: $(STAMP) ## a real Apache Kafka on PORT (9092), Java 17, no Docker
 	$(PYTHON) deploy/kafka/broker.py --port $(PORT) --data var/kafka
 
+# One thread a process: the small matrices of the detectors cost twice as much on two.
 bench: $(STAMP) ## the measurements of the README, two cores, about a minute each
-	$(PYTHON) -m bench
+	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m bench
 
 bench-trace: $(STAMP) ## the tracing engines side by side; SIZES (1,10,50) million visits, 50 takes half an hour
 	$(PYTHON) -m bench.trace --sizes $(or $(SIZES),1,10,50)

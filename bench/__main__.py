@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from bench import idle, latency, recall, scans
+from bench import backtest, detectors, idle, latency, recall, scans
 from bench.figures import Figure, keep, show
 
 Part = Callable[[Path, float], Awaitable[list[Figure]]]
@@ -20,6 +20,9 @@ PARTS: dict[str, Part] = {
     "idle": lambda folder, _: idle.measure_idle(folder),
     "latency": lambda folder, seconds: latency.measure_embedded(folder, seconds=seconds),
     "latency-kafka": lambda folder, seconds: latency.measure_kafka(folder, seconds=seconds),
+    "detectors": lambda folder, _: detectors.measure(folder),
+    "scenarios": lambda _, __: detectors.measure_scenarios(),
+    "backtest": lambda _, __: backtest.measure(),
     "recall": lambda folder, _: recall.measure(folder),
     "scans": lambda folder, seconds: scans.measure(folder, seconds=seconds),
 }

@@ -14,6 +14,7 @@ from services.alerts.api.stream import door as stream_door
 from services.alerts.consumers import consumers
 from services.alerts.handlers.deliveries import write_deliveries
 from services.alerts.handlers.stream import follow_alerts
+from services.alerts.handlers.warm import compile_loops
 from services.alerts.repository.adjacency import ADJACENCY
 from services.alerts.repository.detection import CALENDAR, DETECTION, OUTBREAK
 from services.alerts.repository.rules import RULE
@@ -38,6 +39,7 @@ service = Service(
     consumers=consumers,
     evaluators=evaluators,
     timers=timers,
+    prepare=compile_loops,
     policies=(RULE, ADJACENCY, DETECTION, CALENDAR, OUTBREAK),
     background={"stream": follow_alerts, "deliveries": write_deliveries},
 )

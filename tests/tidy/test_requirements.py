@@ -18,6 +18,8 @@ LOADED_BY_OTHERS = {
     "tzdata": "zoneinfo, where the system has no zones",
     "uvloop": "uvicorn",
 }
+# Asked for when used, with a word on what to install: services run without them.
+ON_USE = {"matplotlib": "services/alerts/laboratory/plotting.py"}
 OWN = frozenset({"services", "shared"})
 
 
@@ -57,7 +59,13 @@ def _imported_distributions() -> set[str]:
 def test_everything_imported_is_asked_for() -> None:
     # Their names are part of FastAPI's and of pydantic's interface.
     interfaces = {"starlette", "pydantic-core"}
-    assert sorted(_imported_distributions() - _asked() - interfaces) == []
+    assert sorted(_imported_distributions() - _asked() - interfaces - set(ON_USE)) == []
+
+
+def test_what_is_imported_on_use_is_imported_in_its_place_alone() -> None:
+    for name, place in ON_USE.items():
+        found = [one.path for one in sources("services", "shared") if name in _imported(one)]
+        assert found == [place]
 
 
 def test_nothing_is_asked_for_in_vain() -> None:

@@ -14,6 +14,7 @@ from services.alerts.domain.consensus import (
     adjusted,
     calibrated,
     combined,
+    gathered,
     mid_p,
     past_windows,
     score,
@@ -114,7 +115,7 @@ def scores_of(terms: ConsensusTerms, streams: Streams) -> Array:
 
 def agreement_of(version: int, terms: ConsensusTerms, streams: Streams) -> Agreement:
     """Each day against the past that the streams hold, then across all areas of the day."""
-    scores = scores_of(terms, streams)
+    scores = gathered(scores_of(terms, streams), terms.days)
     p_value = np.full(scores.shape, np.nan)
     null_days = np.zeros(scores.shape, dtype=np.int64)
     # One area at a time: a year of past for each of its days is as much as memory should hold.

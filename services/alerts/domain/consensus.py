@@ -83,6 +83,18 @@ def score(p_value: Array) -> Array:
     return np.asarray(norm.isf(np.clip(p_value, LEAST_P, MOST_P)))
 
 
+def gathered(scores: Array, days: int) -> Array:
+    """The scores of so many days up to each day (the last axis) taken together, as Stouffer takes
+    streams together; NaN where the day itself is unknown."""
+    if days == 1:
+        return scores
+    known = ~np.isnan(scores)
+    lead = [(0, 0)] * (scores.ndim - 1) + [(days - 1, 0)]
+    windows = sliding_window_view(np.pad(np.where(known, scores, 0.0), lead), days, axis=-1)
+    counted = sliding_window_view(np.pad(known, lead), days, axis=-1).sum(axis=-1)
+    return np.where(known, windows.sum(axis=-1) / np.sqrt(np.maximum(counted, 1)), np.nan)
+
+
 def calibrated(scores: Array, past: Array, terms: ConsensusTerms) -> tuple[Array, Array]:
     """(p-value, known days of the past) for a score against the area's own past scores.
 

@@ -38,6 +38,7 @@ class ConsensusTerms:
     calibrated on the area's own `null_days` days that end `null_gap_days` before the day, once
     `null_min_days` of them are known; `null_spread_min` is the least spread of that null, in
     standard deviations. `across_areas`: Benjamini-Hochberg over all areas of the level on the day.
+    `days`: so many days up to the day are taken together, which finds what rises slowly.
     """
 
     method: Combination
@@ -48,6 +49,7 @@ class ConsensusTerms:
     null_min_days: int = 56
     null_gap_days: int = 7
     null_spread_min: float = 1.0
+    days: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from services.alerts.domain.agreement import Streams, judged, scores_of, streams_of
-from services.alerts.domain.consensus import calibrated
+from services.alerts.domain.consensus import calibrated, gathered
 from services.alerts.domain.rules import ConsensusTerms, Rule
 from services.alerts.repository.areas import lines_of
 from services.alerts.repository.consensus import (
@@ -59,7 +59,7 @@ class _Reckoning:
 
     async def run(self, days: Collection[date]) -> set[Cell]:
         terms, told = self._terms, self._told
-        reach = (terms.null_days + terms.null_gap_days - 1) * DAY
+        reach = (terms.null_days + terms.null_gap_days + terms.days - 2) * DAY
         from_day, until_day = min(days) - reach, max(days)
         scores = await scores_between(self._work, told, from_day, until_day + reach)
         known = {day for of_area in scores.values() for day in of_area}
@@ -72,9 +72,14 @@ class _Reckoning:
         later = {
             day
             for day in known - set(todo)
-            if any(terms.null_gap_days * DAY <= day - one <= reach for one in changed)
+            if any(self._rests_on(day - one, reach) for one in changed)
         }
         return await self._store(scores, sorted({*todo, *later}), streams)
+
+    def _rests_on(self, before: timedelta, reach: timedelta) -> bool:
+        """Whether a day rests on the one so long before it."""
+        together = timedelta() < before < self._terms.days * DAY
+        return together or self._terms.null_gap_days * DAY <= before <= reach
 
     async def _new_scores(
         self, kinds: Sequence[str], days: Sequence[date]
@@ -142,9 +147,10 @@ class _Reckoning:
         for place, day in enumerate(days):
             last = day - terms.null_gap_days * DAY
             past = [last - back * DAY for back in reversed(range(terms.null_days))]
-            own = _matrix(scores, areas, [day])[:, 0]
             p_value[:, place], null_days[:, place] = calibrated(
-                own, _matrix(scores, areas, past), terms
+                _together(scores, areas, [day], terms.days)[:, 0],
+                _together(scores, areas, past, terms.days),
+                terms,
             )
         return p_value, null_days
 
@@ -168,6 +174,17 @@ def _take_in(
             if area_id in now:
                 of_area[day] = now[area_id]
     return changed
+
+
+def _together(
+    scores: Mapping[str, Mapping[date, float]],
+    areas: Sequence[str],
+    days: Sequence[date],
+    gather: int,
+) -> Any:
+    """As `_matrix`, each day with those before it; the days follow one another."""
+    before = [days[0] - back * DAY for back in reversed(range(1, gather))]
+    return gathered(_matrix(scores, areas, [*before, *days]), gather)[:, len(before) :]
 
 
 def _matrix(

@@ -108,7 +108,11 @@ async def read_past(
 
 
 async def read_delays(reader: Reader, topic: Topic, today: date, days_most: int) -> Delays:
-    """Of days that are old enough for all their reports to have come."""
+    """Of days that are old enough for all their reports to have come.
+
+    What came later than that was no late report but a past that was read in, years at once: from it
+    would be learnt that nobody ever speaks in time.
+    """
     cell = site_day.c
     rows = await reader.execute(
         select(cell.lag, func.sum(cell.records).label("records"))
@@ -117,6 +121,7 @@ async def read_delays(reader: Reader, topic: Topic, today: date, days_most: int)
             cell.syndrome == topic.syndrome,
             cell.day >= today - timedelta(days=DELAYS_FROM_DAYS + days_most),
             cell.day < today - timedelta(days=days_most),
+            cell.lag < days_most,
         )
         .group_by(cell.lag)
     )

@@ -53,6 +53,7 @@ class ConsensusDocument(PolicyDocument):
     null_min_days: int = Field(default=56, ge=14)
     null_gap_days: int = Field(default=7, ge=1, le=60)
     null_spread_min: float = Field(default=1.0, gt=0)
+    days: int = Field(default=1, ge=1, le=28, description="taken together, up to the day")
 
 
 class RuleDocument(PolicyDocument):
@@ -83,7 +84,7 @@ class RuleDocument(PolicyDocument):
     quiet_hours: float | None = Field(
         default=None, ge=0, description="after so long without evidence an alert ends by itself"
     )
-    min_own_points: int = Field(default=1, ge=0, description="of the points, in the area itself")
+    min_own_points: int = Field(default=1, ge=1, description="of the points, in the area itself")
     min_households: int = Field(default=0, ge=0)
     min_weight: float = Field(default=0.0, ge=0, description="sum of the weights of the points")
     lit_by: LitBy = Field(default="event", description="what lights a point: one event, or excess")

@@ -39,7 +39,8 @@ RULES: dict[str, dict[str, Any]] = {
     "mixed": {"quiet_hours": None, "kinds": {"school": {"lit_by": "event"}}, "p_below": 0.1},
     "agreed": {
         "p_below": 0.3, "min_persons": 0, "reach": "parent",
-        "consensus": {"method": "fisher", "p_below": 0.3, "null_days": 14, "null_min_days": 14,
+        "consensus": {"method": "fisher", "p_below": 0.3, "days": 3, "null_days": 14,
+                      "null_min_days": 14,
                       "null_gap_days": 1},
     },
 }  # fmt: skip
