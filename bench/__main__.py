@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from bench import idle, latency, recall, scans
+from bench import idle, latency, recall, scans, trace
 from bench.figures import Figure, keep, show
 
 Part = Callable[[Path, float], Awaitable[list[Figure]]]
@@ -21,6 +21,7 @@ PARTS: dict[str, Part] = {
     "latency": lambda folder, seconds: latency.measure_embedded(folder, seconds=seconds),
     "latency-kafka": lambda folder, seconds: latency.measure_kafka(folder, seconds=seconds),
     "recall": lambda folder, _: recall.measure(folder),
+    "trace": lambda folder, _: trace.measure_small(folder),
     "scans": lambda folder, seconds: scans.measure(folder, seconds=seconds),
 }
 
