@@ -15,7 +15,7 @@ from shared.service import Evaluator
 # They take row locks on signals and locks on (rule, area) themselves, so the loop need not lock
 # keys.
 evaluators = {
-    "record": Evaluator(judge_records, batch_max=200, exclusive=False),
+    "record": Evaluator(judge_records, batch_max=1_000, exclusive=False),
     "case": Evaluator(judge_cases, batch_max=500, exclusive=False),
     "place": Evaluator(judge_places, batch_max=500, exclusive=False),
     "person": Evaluator(judge_persons, batch_max=500, exclusive=False),

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
-from uuid import UUID, uuid5
+from uuid import UUID
 
-from shared.events.base import EVENT_NAMESPACE, Event
+from shared.events import base
+from shared.events.base import Event
 from shared.events.intake import ScanRecorded
 from shared.events.tracing import CaseChanged, ContactChanged
 
 
 def event_id_of(event: type[Event], record_id: UUID, version: int) -> UUID:
     """The id of the event that told this version of a record: the cause of what follows from it."""
-    return uuid5(EVENT_NAMESPACE, f"{event.type}/{record_id}/{version}")
+    return base.event_id_of(event.type, record_id, version)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Literal
-from uuid import UUID, uuid5
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from shared.events.base import EVENT_NAMESPACE
+from shared.events.base import event_id_of
 from shared.events.intake import CaseDeclared, ResultReported
 from shared.events.tracing import Classification
 
@@ -142,7 +142,7 @@ def start_of_day(day: date, zone: ZoneInfo) -> datetime:
 
 def version_id(event_type: str, record_id: UUID, version: int) -> UUID:
     """The id of one version of a record, as its event carries it: what a `cause_id` names."""
-    return uuid5(EVENT_NAMESPACE, f"{event_type}/{record_id}/{version}")
+    return event_id_of(event_type, record_id, version)
 
 
 def _reported_at(item: CaseEvidence, zone: ZoneInfo) -> datetime:
