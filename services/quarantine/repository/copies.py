@@ -66,7 +66,6 @@ async def load_persons(reader: Reader, person_ids: Sequence[UUID]) -> dict[UUID,
     cases = select(case_copy).where(among(case_copy.c.person_id, person_ids))
     for row in await reader.execute(cases):
         facts[row.person_id].cases.append(CaseFact(**row._mapping))
-    # The table's columns stand as the fact's do.
     contacts = (
         await reader.execute(
             select(contact_copy).where(among(contact_copy.c.person_id, person_ids))
@@ -78,7 +77,17 @@ async def load_persons(reader: Reader, person_ids: Sequence[UUID]) -> dict[UUID,
         for row in await reader.execute(select(case_copy).where(among(case_copy.c.id, wanted)))
     }
     for row in contacts:
-        fact = ContactFact(*tuple(row), case=known.get(row.case_id))
+        fact = ContactFact(
+            row.id,
+            row.version,
+            row.person_id,
+            row.case_id,
+            row.degree,
+            row.disease,
+            row.last_exposure_at,
+            row.standing,
+            case=known.get(row.case_id),
+        )
         facts[row.person_id].contacts.append(fact)
     return facts
 
