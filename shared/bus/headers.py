@@ -1,8 +1,8 @@
 """Headers of a message as one text, for tables: the outbox, the dead letters, the embedded log.
 
 Every scan is packed and unpacked some five times on its way, so the usual headers, which are ASCII
-without control characters, are joined by a separator, and taken apart only when somebody looks at
-them. Anything else is written as JSON.
+without control characters, are joined by a separator, and stay so until somebody reads them.
+Anything else is written as JSON.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ Headers = Sequence[Header]
 
 
 class PackedHeaders(Sequence[Header]):
-    """Headers that are read where they are looked at; `packed` begins with the separator."""
+    """Headers as they are joined; equal to the same headers in a tuple."""
 
-    __slots__ = ("packed",)
+    __slots__ = ("text",)
 
-    def __init__(self, packed: str) -> None:
-        self.packed = packed
+    def __init__(self, text: str) -> None:
+        self.text = text
 
     def __iter__(self) -> Iterator[Header]:
-        parts = self.packed.split(SEPARATOR)
-        for place in range(1, len(parts), 2):
-            yield parts[place], parts[place + 1].encode()
+        parts = self.text.split(SEPARATOR)
+        for at in range(1, len(parts), 2):
+            yield parts[at], parts[at + 1].encode()
 
     def __len__(self) -> int:
-        return self.packed.count(SEPARATOR) // 2
+        return self.text.count(SEPARATOR) // 2
 
     @overload
-    def __getitem__(self, place: int) -> Header: ...
+    def __getitem__(self, at: int) -> Header: ...
     @overload
-    def __getitem__(self, place: slice) -> Headers: ...
-    def __getitem__(self, place: int | slice) -> Header | Headers:
-        return tuple(self)[place]
+    def __getitem__(self, at: slice) -> tuple[Header, ...]: ...
+    def __getitem__(self, at: int | slice) -> Header | tuple[Header, ...]:
+        return tuple(self)[at]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and tuple(self) == tuple(other)
@@ -46,11 +46,14 @@ class PackedHeaders(Sequence[Header]):
     def __hash__(self) -> int:
         return hash(tuple(self))
 
+    def __repr__(self) -> str:
+        return repr(tuple(self))
+
 
 def pack_headers(headers: Headers) -> str:
     """Any bytes in a value survive; PostgreSQL can store the text."""
     if isinstance(headers, PackedHeaders):
-        return headers.packed
+        return headers.text
     parts = [""]
     try:
         for name, value in headers:
@@ -64,7 +67,7 @@ def pack_headers(headers: Headers) -> str:
 
 
 def unpack_headers(packed: str) -> Headers:
-    """The inverse of `pack_headers`. `ValueError` for what is not its result."""
+    """The inverse of `pack_headers`; raises `ValueError` for what it never wrote."""
     if packed[:1] == SEPARATOR:
         if packed.count(SEPARATOR) % 2:
             raise ValueError("a name without a value")
@@ -77,9 +80,9 @@ def unpack_headers(packed: str) -> Headers:
 
 
 def size_of(headers: Headers) -> int:
-    """Bytes of names and values; of packed ones with the separators between them."""
+    """In bytes, roughly: what joins them counts where they are joined."""
     if isinstance(headers, PackedHeaders):
-        return len(headers.packed)
+        return len(headers.text)
     return sum(len(name) + len(value) for name, value in headers)
 
 

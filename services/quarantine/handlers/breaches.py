@@ -44,13 +44,14 @@ async def judge_scanned(work: Work, keys: Sequence[str]) -> None:
 async def judge_breaches(work: Work, keys: Sequence[str]) -> None:
     """Recompute the breaches of these persons; the caller holds `breaches/<person>` for each."""
     person_ids = [UUID(key) for key in keys]
-    orders = by_person(await load_orders(work, person_ids))
     scans = await load_scans(work, person_ids)
     known = await load_breaches(work, person_ids)
+    # Most who come under order or out of it were not seen meanwhile.
+    orders = by_person(await load_orders(work, list(scans)))
     written: list[Breach] = []
-    for person_id in person_ids:
+    for person_id, seen in scans.items():
         own = orders.get(person_id, [])
-        for scan in sorted(scans.get(person_id, []), key=lambda item: (item.occurred_at, item.id)):
+        for scan in sorted(seen, key=lambda item: (item.occurred_at, item.id)):
             judgement = judge_scan(person_id, scan, own)
             before = known.get(breach_id(person_id, scan.id))
             after = _breach_of(person_id, scan, judgement, before, own)
