@@ -92,7 +92,7 @@ WRITE = text(
     INSERT INTO alerts.series_day ({", ".join(STANDING)})
     SELECT {", ".join("coalesce(method, '')" if one == "method" else one for one in STANDING)}
     FROM {given(STANDING)}
-    ON CONFLICT (area_id, point_kind, syndrome, day) DO UPDATE SET {_SET}
+    ON CONFLICT (point_kind, syndrome, day, area_id) DO UPDATE SET {_SET}
     """  # noqa: S608
 )
 SILENT = text(
