@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from services.alerts.domain.consensus import (
     adjusted,
+    against_all,
     calibrated,
     combined,
     gathered,
@@ -115,7 +116,8 @@ def scores_of(terms: ConsensusTerms, streams: Streams) -> Array:
 
 def agreement_of(version: int, terms: ConsensusTerms, streams: Streams) -> Agreement:
     """Each day against the past that the streams hold, then across all areas of the day."""
-    scores = gathered(scores_of(terms, streams), terms.days)
+    scores = scores_of(terms, streams)
+    scores = gathered(against_all(scores) if terms.against_city else scores, terms.days)
     p_value = np.full(scores.shape, np.nan)
     null_days = np.zeros(scores.shape, dtype=np.int64)
     # One area at a time: a year of past for each of its days is as much as memory should hold.

@@ -25,6 +25,8 @@ MOST_P = 1 - 1e-15
 # The upper half of the null is what false alarms come from; an outbreak in the past fills at most
 # its last tenth.
 UPPER = 0.9
+# Fewer areas have no median that an outbreak in one or two of them leaves alone.
+AREAS_LEAST = 10
 SIGMAS_TO_UPPER = float(norm.ppf(UPPER))
 
 
@@ -81,6 +83,16 @@ def sum_of_uniforms(total: Array, streams: Array) -> Array:
 def score(p_value: Array) -> Array:
     """The normal score, large for a small p-value."""
     return np.asarray(norm.isf(np.clip(p_value, LEAST_P, MOST_P)))
+
+
+def against_all(scores: Array) -> Array:
+    """(area, day) less the median over the areas of the day; too few of them have none to take."""
+    known = (~np.isnan(scores)).sum(axis=0)
+    enough = known >= AREAS_LEAST
+    median = np.zeros(scores.shape[1])
+    if enough.any():
+        median[enough] = np.nanmedian(scores[:, enough], axis=0)
+    return np.asarray(scores - median)
 
 
 def gathered(scores: Array, days: int) -> Array:

@@ -39,6 +39,8 @@ class ConsensusTerms:
     `null_min_days` of them are known; `null_spread_min` is the least spread of that null, in
     standard deviations. `across_areas`: Benjamini-Hochberg over all areas of the level on the day.
     `days`: so many days up to the day are taken together, which finds what rises slowly.
+    `against_city`: the median over all areas of the level is taken off each day, so that a wave
+    over the whole city lights no single area.
     """
 
     method: Combination
@@ -50,6 +52,7 @@ class ConsensusTerms:
     null_gap_days: int = 7
     null_spread_min: float = 1.0
     days: int = 1
+    against_city: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from services.alerts.domain.agreement import Streams, judged, scores_of, streams_of
-from services.alerts.domain.consensus import calibrated, gathered
+from services.alerts.domain.consensus import against_all, calibrated, gathered
 from services.alerts.domain.rules import ConsensusTerms, Rule
 from services.alerts.repository.areas import lines_of
 from services.alerts.repository.consensus import (
@@ -148,8 +148,8 @@ class _Reckoning:
             last = day - terms.null_gap_days * DAY
             past = [last - back * DAY for back in reversed(range(terms.null_days))]
             p_value[:, place], null_days[:, place] = calibrated(
-                _together(scores, areas, [day], terms.days)[:, 0],
-                _together(scores, areas, past, terms.days),
+                _together(scores, areas, [day], terms)[:, 0],
+                _together(scores, areas, past, terms),
                 terms,
             )
         return p_value, null_days
@@ -180,11 +180,14 @@ def _together(
     scores: Mapping[str, Mapping[date, float]],
     areas: Sequence[str],
     days: Sequence[date],
-    gather: int,
+    terms: ConsensusTerms,
 ) -> Any:
     """As `_matrix`, each day with those before it; the days follow one another."""
-    before = [days[0] - back * DAY for back in reversed(range(1, gather))]
-    return gathered(_matrix(scores, areas, [*before, *days]), gather)[:, len(before) :]
+    before = [days[0] - back * DAY for back in reversed(range(1, terms.days))]
+    matrix = _matrix(scores, areas, [*before, *days])
+    if terms.against_city:
+        matrix = against_all(matrix)
+    return gathered(matrix, terms.days)[:, len(before) :]
 
 
 def _matrix(

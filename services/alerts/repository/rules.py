@@ -54,6 +54,9 @@ class ConsensusDocument(PolicyDocument):
     null_gap_days: int = Field(default=7, ge=1, le=60)
     null_spread_min: float = Field(default=1.0, gt=0)
     days: int = Field(default=1, ge=1, le=28, description="taken together, up to the day")
+    against_city: bool = Field(
+        default=False, description="take off each day's median over all areas of the level"
+    )
 
 
 class RuleDocument(PolicyDocument):
