@@ -212,6 +212,60 @@ case = Table(
     Column("reason", Text, nullable=False),
 )
 
+# The newest version of each record that is counted, to take back what it counted when it changes.
+# Without syndromes it counts nothing. `area_id` is '' where none was told.
+count_fact = Table(
+    "count_fact",
+    metadata,
+    Column("record_id", Uuid, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("point_kind", Text, nullable=False),
+    Column("site_id", Uuid, nullable=False),
+    Column("area_id", Text, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("lag", SmallInteger, nullable=False),
+    Column("syndromes", ARRAY(Text), nullable=False),
+    Column("hits", ARRAY(Text), nullable=False),
+    Column("persons", Integer, nullable=False),
+    Column("person_id", Uuid),
+    Index("ix_count_fact_person_id", "person_id", postgresql_where=text("person_id IS NOT NULL")),
+)
+
+# Sums of these by site and day, kept by the consumers: each adds what its facts changed.
+site_day = Table(
+    "site_day",
+    metadata,
+    Column("point_kind", Text, primary_key=True),
+    Column("syndrome", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("site_id", Uuid, primary_key=True),
+    Column("area_id", Text, primary_key=True),
+    Column("lag", SmallInteger, primary_key=True),
+    Column("persons", Integer, nullable=False),
+    Column("seen", Integer, nullable=False),
+    Column("records", Integer, nullable=False),
+)
+
+# What the evaluator has carried from a site and day into the series, and where to: it carries the
+# difference. Sizes are in thousandths.
+site_counted = Table(
+    "site_counted",
+    metadata,
+    Column("point_kind", Text, primary_key=True),
+    Column("syndrome", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("site_id", Uuid, primary_key=True),
+    Column("area_id", Text, primary_key=True),
+    Column("line", ARRAY(Text), nullable=False),
+    Column("persons", Integer, nullable=False),
+    Column("seen", Integer, nullable=False),
+    Column("records", Integer, nullable=False),
+    Column("size_milli", BigInteger, nullable=False),
+    Column("doubt_milli", BigInteger, nullable=False),
+    Index("ix_site_counted_site_id", "site_id"),
+    Index("ix_site_counted_leaf", text("(line[1])")),
+)
+
 # A series on a day: its counts, and the judgement of them. `version` 0: never judged.
 series_day = Table(
     "series_day",
@@ -226,6 +280,7 @@ series_day = Table(
     Column("sites", Integer, nullable=False),
     Column("size_milli", BigInteger, nullable=False),
     Column("doubt_milli", BigInteger, nullable=False),
+    Column("judged_persons", Integer, nullable=False, server_default="0"),
     Column("expected", Float),
     Column("limit_count", Float),
     Column("p_value", Float),
@@ -234,4 +289,42 @@ series_day = Table(
     Column("version", Integer, nullable=False, server_default="0"),
     instant("judged_at", nullable=True),
     Index("ix_series_day_kind_day", "point_kind", "syndrome", "day"),
+)
+
+# One fit of all series of a kind for a day; the numbers that a count is compared with.
+fit = Table(
+    "fit",
+    metadata,
+    Column("point_kind", Text, primary_key=True),
+    Column("syndrome", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("fit_id", Uuid, nullable=False),
+    Column("today", Date, nullable=False),
+    Column("share", Float, nullable=False),
+    Column("policy", Text, nullable=False),
+    instant("fitted_at"),
+)
+
+expectation = Table(
+    "expectation",
+    metadata,
+    Column("point_kind", Text, primary_key=True),
+    Column("syndrome", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("area_id", Text, primary_key=True),
+    Column("method", SmallInteger, nullable=False),
+    Column("tail", ARRAY(Float), nullable=False),
+)
+
+# The size of each site in the week from this Monday on; the nil site's is that of an unknown one.
+site_size = Table(
+    "site_size",
+    metadata,
+    Column("point_kind", Text, primary_key=True),
+    Column("syndrome", Text, primary_key=True),
+    Column("monday", Date, primary_key=True),
+    Column("site_id", Uuid, primary_key=True),
+    Column("area_id", Text, primary_key=True),
+    Column("size_milli", BigInteger, nullable=False),
+    Column("doubt_milli", BigInteger, nullable=False),
 )

@@ -1,4 +1,5 @@
-"""The clock door: an alert ends after its quiet time. The evaluators, by kind of what is due."""
+"""The clock door: alerts end after their quiet time, a new day and a corrected past are fitted; the
+evaluators, by kind of what is due."""
 
 from __future__ import annotations
 
@@ -10,20 +11,25 @@ from services.alerts.handlers.copies import (
     judge_places,
     judge_rules,
 )
+from services.alerts.handlers.counts import carry_counts, place_results
 from services.alerts.handlers.excesses import judge_excesses
+from services.alerts.handlers.fits import refit, ring_refit
 from services.alerts.handlers.signals import judge_records
-from shared.service import Evaluator
+from shared.service import Evaluator, KeysHandler
 
-timers = {"quiet": end_quiet}
+timers: dict[str, KeysHandler] = {"quiet": end_quiet, "refit": ring_refit}
 
-# They take row locks on signals and locks on (rule, area) themselves, so the loop need not lock
-# keys.
+# They take row locks on signals and locks on (rule, area) or on a counted kind themselves, so the
+# loop need not lock keys. A fit takes seconds; everything else is prompt, not to wait behind it.
 evaluators = {
-    "excess": Evaluator(judge_excesses, batch_max=500, exclusive=False),
-    "record": Evaluator(judge_records, batch_max=200, exclusive=False),
-    "case": Evaluator(judge_cases, batch_max=500, exclusive=False),
-    "place": Evaluator(judge_places, batch_max=500, exclusive=False),
-    "person": Evaluator(judge_persons, batch_max=500, exclusive=False),
-    "area": Evaluator(judge_areas, batch_max=500, exclusive=False),
-    "rule": Evaluator(judge_rules, batch_max=10, exclusive=False),
+    "record": Evaluator(judge_records, batch_max=200, exclusive=False, prompt=True),
+    "case": Evaluator(judge_cases, batch_max=500, exclusive=False, prompt=True),
+    "place": Evaluator(judge_places, batch_max=500, exclusive=False, prompt=True),
+    "person": Evaluator(judge_persons, batch_max=500, exclusive=False, prompt=True),
+    "area": Evaluator(judge_areas, batch_max=500, exclusive=False, prompt=True),
+    "count": Evaluator(carry_counts, batch_max=2_000, exclusive=False, prompt=True),
+    "residence": Evaluator(place_results, batch_max=500, exclusive=False, prompt=True),
+    "excess": Evaluator(judge_excesses, batch_max=2_000, exclusive=False, prompt=True),
+    "refit": Evaluator(refit, batch_max=20),
+    "rule": Evaluator(judge_rules, batch_max=10, exclusive=False, prompt=True),
 }

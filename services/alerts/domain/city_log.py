@@ -109,8 +109,9 @@ def city_log(
     kind_codes, area_codes, syndromes = Coder(), Coder(), Coder()
     kind_codes.codes(kinds)
     area_codes.codes(areas)
-    sums = _SumRows(excesses, tree, (kind_codes, area_codes, syndromes), len(points))
-    of_events = _event_columns(events)
+    event_points = len(kinds) * len(points)
+    sums = _SumRows(excesses, tree, (kind_codes, area_codes, syndromes), event_points)
+    of_events = _event_columns(events, len(points))
     columns = Columns(
         *(
             np.concatenate([getattr(of_events, one.name), getattr(sums.columns, one.name)])
@@ -121,7 +122,8 @@ def city_log(
     columns = replace(columns.take(order), row=np.arange(len(columns)))
     persons = int(events.person.max(initial=-1)) + 1
     households = int(columns.household.max(initial=-1)) + 1
-    names = Names(kind_codes.names, syndromes.names, len(points) + sums.points, persons, households)
+    count_of_points = event_points + sums.points
+    names = Names(kind_codes.names, syndromes.names, count_of_points, persons, households)
     count = len(events.at)
 
     def signal(row: int) -> Signal:
@@ -142,7 +144,7 @@ def city_log(
     )
 
 
-def _event_columns(events: EventArrays) -> Columns:
+def _event_columns(events: EventArrays, points: int) -> Columns:
     count = len(events.at)
     most = int(events.household.max(initial=-1)) + 1
     named = events.person >= 0
@@ -151,7 +153,8 @@ def _event_columns(events: EventArrays) -> Columns:
     nothing = np.zeros(count, dtype=np.bool_)
     return Columns(
         at=events.at.astype(np.int64),
-        point=events.point.astype(np.int32),
+        # One door of two kinds is two points.
+        point=(events.kind * points + events.point).astype(np.int32),
         kind=events.kind.astype(np.int32),
         person=events.person.astype(np.int32),
         household=np.where(events.household >= 0, events.household, alone).astype(np.int32),

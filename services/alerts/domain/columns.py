@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.alerts.domain.rules import Rule, version_in_force
 from services.alerts.domain.signals import Signal
-from services.alerts.domain.windows import Codes, Demands, Marks
 
 Array = NDArray[Any]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -27,6 +26,39 @@ def micros(at: datetime) -> int:
 
 def instant(at: int) -> datetime:
     return EPOCH + int(at) * MICROSECOND
+
+
+class Demands(NamedTuple):
+    """What a window must hold; times in microseconds, weights in millionths."""
+
+    window: int
+    points: int
+    kinds: int
+    persons: int
+    households: int
+    own_points: int
+    weight: int
+    consents: int
+    count_unlinked: int
+
+
+class Marks(NamedTuple):
+    """Per signal: the version is in force then, no ended alert used it up, it lies in the area
+    itself, and its area's streams agree on its day."""
+
+    in_force: Array
+    fresh: Array
+    own: Array
+    agreed: Array
+
+
+class Codes(NamedTuple):
+    """Per signal, dense numbers of its point, kind, person and household."""
+
+    point: Array
+    kind: Array
+    person: Array
+    household: Array
 
 
 @dataclass(frozen=True, slots=True)

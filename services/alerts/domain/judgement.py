@@ -19,7 +19,9 @@ import numpy as np
 from services.alerts.domain.columns import (
     MICROSECOND,
     Array,
+    Codes,
     Columns,
+    Marks,
     SignalLog,
     demands_of,
     instant,
@@ -28,7 +30,6 @@ from services.alerts.domain.columns import (
 )
 from services.alerts.domain.rules import Rule, quiet_time
 from services.alerts.domain.signals import Consent, Point, Signal
-from services.alerts.domain.windows import windows_that_hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,8 @@ def stretches(
     Group g is [offsets[g], offsets[g + 1]) of `columns`, in order of event time. In order of group
     and time.
     """
+    from services.alerts.domain.windows import windows_that_hold
+
     evidence = np.zeros(len(columns), dtype=np.bool_)
     ended_by = np.full(len(columns), -1, dtype=np.int32)
     for number, rule in enumerate(versions):
@@ -168,9 +171,10 @@ def episodes(versions: Sequence[Rule], signals: Iterable[Signal]) -> list[Decisi
     `versions` are all versions of the rule; the order of `signals` does not matter. Without a quiet
     time there is at most one.
     """
-    log = SignalLog.of(signals)
-    if not len(log.columns):
+    known = list(signals)
+    if not any(_may_hold(rule, known) for rule in versions):
         return []
+    log = SignalLog.of(known)
     whole = np.array([0, len(log.columns)])
     return [
         Decision(
@@ -180,6 +184,46 @@ def episodes(versions: Sequence[Rule], signals: Iterable[Signal]) -> list[Decisi
         )
         for one in stretches(versions, log, log.columns, whole)
     ]
+
+
+def _may_hold(rule: Rule, signals: Sequence[Signal]) -> bool:
+    """Whether all of it in one window would be enough points of enough kinds: of most areas that
+    is the whole answer, and it costs a tenth."""
+    points = {signal.point for signal in signals if signal.point_kind in rule.point_kinds}
+    enough = len(points) >= max(rule.min_points, 1)
+    return enough and len({kind for kind, _ in points}) >= rule.min_kinds
+
+
+class Remainder:
+    """Judges what is left of an area's signals without some of them, many times over: their columns
+    are made once. Places are in order of event time and id."""
+
+    def __init__(self, versions: Sequence[Rule], signals: Iterable[Signal]) -> None:
+        log = SignalLog.of(signals)
+        self._sizes = log.names.sizes
+        self._asked = []
+        for rule in versions:
+            lit = np.flatnonzero(lit_under(rule, log.columns, log.names))
+            mine = log.columns.take(lit)
+            told = told_of(versions, rule, log, mine)
+            self._asked.append((lit, mine.at, told, demands_of(rule)))
+
+    def silent(self, kept: Array) -> bool:
+        """Whether no window holds with the kept ones alone (a bool per place)."""
+        from services.alerts.domain.windows import windows_that_hold
+
+        for lit, at, (codes, marks, unlinked, weight), demands in self._asked:
+            mine = np.flatnonzero(kept[lit])
+            told = (
+                Codes(*(column[mine] for column in codes)),
+                Marks(*(column[mine] for column in marks)),
+                unlinked[mine],
+                weight[mine],
+            )
+            whole = np.array([0, len(mine)])
+            if windows_that_hold(whole, at[mine], told, demands, self._sizes)[0].any():
+                return False
+        return True
 
 
 def judge(versions: Sequence[Rule], signals: Iterable[Signal]) -> Decision | None:

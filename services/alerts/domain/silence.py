@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import floor
 
+import numpy as np
+
 from services.alerts.domain.excess import Excess
-from services.alerts.domain.judgement import Decision, judge
+from services.alerts.domain.judgement import Decision, Remainder, judge
 from services.alerts.domain.rules import Rule
 from services.alerts.domain.signals import Signal, surplus
 
@@ -183,13 +185,17 @@ def _without(
     units = sorted(counts, key=lambda unit: (-counts[unit], unit))
     of = "point" if unit_of is point_of else "person"
 
-    def silent(removed: Sequence[str]) -> bool:
-        gone = set(removed)
-        rest = [signal for signal in decision.evidence if unit_of(signal) not in gone]
-        return judge(versions, rest) is None
-
     if decision.rule.single_event:
         return Silence(of, tuple(sorted(units)), len(units))
+    number = {unit: place for place, unit in enumerate(units)}
+    unit_at = np.array([number[unit_of(signal)] for signal in decision.evidence])
+    remainder = Remainder(versions, decision.evidence)
+
+    def silent(removed: Sequence[str]) -> bool:
+        kept = np.ones(len(units), dtype=np.bool_)
+        kept[[number[unit] for unit in removed]] = False
+        return remainder.silent(kept[unit_at])
+
     needed = bisect_left(range(len(units)), True, key=lambda count: silent(units[:count]))
     removed = units[:needed]
     if needed <= PRUNED_MOST:

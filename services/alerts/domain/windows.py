@@ -1,4 +1,5 @@
-"""The loop over all windows of event time, compiled by numba and kept in its cache.
+"""The loop over all windows of event time, compiled by numba. Imported on first use: numba takes
+half a second, and nobody needs it before something is judged.
 
 Plain arrays in, plain arrays out. Signals stand in groups (one area under one rule each), in a
 group in order of time; codes are dense, -1 for nobody.
@@ -6,7 +7,8 @@ group in order of time; codes are dense, -1 for nobody.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -15,44 +17,20 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
-class Demands(NamedTuple):
-    """What a window must hold; times in microseconds, weights in millionths."""
-
-    window: int
-    points: int
-    kinds: int
-    persons: int
-    households: int
-    own_points: int
-    weight: int
-    consents: int
-    count_unlinked: int
-
-
-class Marks(NamedTuple):
-    """Per signal: the version is in force then, no ended alert used it up, it lies in the area
-    itself, and its area's streams agree on its day."""
-
-    in_force: Array
-    fresh: Array
-    own: Array
-    agreed: Array
-
-
-class Codes(NamedTuple):
-    """Per signal, dense numbers of its point, kind, person and household."""
-
-    point: Array
-    kind: Array
-    person: Array
-    household: Array
+def loop(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiled on first use and kept beside the source or in the user's cache; where neither can be
+    written, each process compiles for itself."""
+    try:
+        return njit(cache=True, nogil=True)(function)
+    except RuntimeError:
+        return njit(nogil=True)(function)
 
 
 # What `counted` adds up, by place in the array.
 POINTS, KINDS, PERSONS, HOUSEHOLDS, OWN, WEIGHT, UNLINKED, FRESH, CONSENTS = range(9)
 
 
-@njit(cache=True, nogil=True)
+@loop
 def _move(i: int, step: int, told: Any, tables: Any, counted: Array) -> None:
     """A signal enters (1) or leaves (-1) the window; a thing is there while its count is not 0."""
     codes, marks, unlinked, weight = told
@@ -87,7 +65,7 @@ def _move(i: int, step: int, told: Any, tables: Any, counted: Array) -> None:
     counted[CONSENTS] += step * marks.agreed[i]
 
 
-@njit(cache=True, nogil=True)
+@loop
 def _holds(counted: Array, demands: Any) -> bool:
     """The rule's sentence."""
     more = counted[UNLINKED] if demands.count_unlinked else 0
@@ -103,7 +81,7 @@ def _holds(counted: Array, demands: Any) -> bool:
     )
 
 
-@njit(cache=True, nogil=True)
+@loop
 def windows_that_hold(
     offsets: Array, at: Array, told: Any, demands: Any, sizes: tuple[int, int, int, int]
 ) -> tuple[Array, Array]:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.engine import Row
 
+from services.alerts.domain.areas import stands_in
 from services.alerts.domain.judgement import Decision, episodes
 from services.alerts.domain.life import same_alerts
 from services.alerts.domain.rules import Rule, longest_window, quiet_time
@@ -25,7 +26,12 @@ from services.alerts.repository.alerts import (
     pair_lock,
 )
 from services.alerts.repository.areas import lines_of
-from services.alerts.repository.excesses import SumSpan, excess_ids, lit_within
+from services.alerts.repository.excesses import (
+    SumSpan,
+    child_levels_of,
+    excess_ids,
+    lit_within,
+)
 from services.alerts.repository.rules import StoredRule, active_rules, book_of, versions_by_id
 from services.alerts.repository.signals import Span, standing_within
 from shared.database.work import Work
@@ -247,14 +253,22 @@ def _span(one: Asked, reached: Reached, span: tuple[datetime, datetime]) -> Span
 async def _sums(work: Work, asked: Sequence[Asked]) -> dict[Pair, list[Signal]]:
     """The days of series that may light a point of each pair."""
     here = [
-        (one, _sum_span(one, reached, span))
+        (one, reached, span)
         for one in asked
         if one.kinds("excess") and (span := one.span())
         for reached in one.reached
     ]
+    higher = {one.line.area_id for asked, one, _ in here if one.line.level != asked.area_level}
+    children = await child_levels_of(work, sorted(higher))
+    spans = [
+        (one.pair, _sum_span(one, reached, span))
+        for one, reached, span in here
+        if reached.role == "parent"
+        or stands_in(reached.line.level, one.area_level, children.get(reached.line.area_id, ()))
+    ]
     found: dict[Pair, list[Signal]] = {}
-    for number, signal in await lit_within(work, [span for _, span in here]):
-        found.setdefault(here[number][0].pair, []).append(signal)
+    for number, signal in await lit_within(work, [span for _, span in spans]):
+        found.setdefault(spans[number][0], []).append(signal)
     return found
 
 

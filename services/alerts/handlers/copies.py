@@ -7,6 +7,13 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from services.alerts.handlers.alerts import judge_pairs
+from services.alerts.handlers.counts import (
+    count_again_at,
+    count_again_in,
+    count_again_of,
+    refit_key,
+)
+from services.alerts.handlers.fits import ALL
 from services.alerts.handlers.settling import Touched
 from services.alerts.repository.alerts import Pair, live_pairs
 from services.alerts.repository.areas import lines_of
@@ -17,7 +24,9 @@ from services.alerts.repository.copies import (
     store_persons,
     store_places,
 )
+from services.alerts.repository.detection import COUNTING
 from services.alerts.repository.excesses import keys_that_may_light
+from services.alerts.repository.fits import Topic
 from services.alerts.repository.rules import RULE, active_rules
 from services.alerts.repository.signals import (
     in_areas,
@@ -78,14 +87,18 @@ async def hear_areas(work: Work, events: Sequence[AreaChanged]) -> None:
 async def hear_rules(work: Work, events: Sequence[PolicyChanged]) -> None:
     """The document stands in this service's own table already; here only its effect is due."""
     work.due("rule", {event.policy_id for event in events if event.kind == RULE.name})
+    if any(event.kind in COUNTING for event in events):
+        work.due("refit", [refit_key(Topic(ALL, ALL), ALL)])
 
 
 async def judge_places(work: Work, keys: Sequence[str]) -> None:
     await _again(work, await record_ids_where(work, of_places([UUID(key) for key in keys])))
+    await count_again_at(work, [UUID(key) for key in keys])
 
 
 async def judge_persons(work: Work, keys: Sequence[str]) -> None:
     await _again(work, await record_ids_where(work, of_persons([UUID(key) for key in keys])))
+    await count_again_of(work, [UUID(key) for key in keys])
 
 
 async def judge_cases(work: Work, keys: Sequence[str]) -> None:
@@ -94,6 +107,7 @@ async def judge_cases(work: Work, keys: Sequence[str]) -> None:
 
 async def judge_areas(work: Work, keys: Sequence[str]) -> None:
     await _again(work, await record_ids_where(work, in_areas(keys)))
+    await count_again_in(work, keys)
     pairs = await live_pairs(work, alert.c.area_id.in_(keys))
     await judge_pairs(work, await _whole(work, pairs), await active_rules(work))
 

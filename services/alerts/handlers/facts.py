@@ -13,6 +13,7 @@ from services.alerts.domain.readings import (
     read_result,
     read_scan,
 )
+from services.alerts.handlers.counts import count_reports, count_results, count_scans
 from services.alerts.repository.signals import store_readings
 from shared.database.work import Work
 from shared.events.base import Event
@@ -25,17 +26,20 @@ Fact = TypeVar("Fact", bound=Event)
 
 async def store_reports(work: Work, events: Sequence[ReportRecorded]) -> None:
     await _store(work, events, read_report)
+    await count_reports(work, events)
 
 
 async def store_scans(work: Work, events: Sequence[ScanRecorded]) -> None:
-    # Of 5,000 scans a second nearly all are first versions without fever: they end here.
+    # Of 5,000 scans a second nearly all are first versions without fever: they are only counted.
     await _store(
         work, [scan for scan in events if scan.fever or scan.record_version > 1], read_scan
     )
+    await count_scans(work, events)
 
 
 async def store_results(work: Work, events: Sequence[ResultReported]) -> None:
     await _store(work, events, read_result)
+    await count_results(work, events)
 
 
 async def store_breaches(work: Work, events: Sequence[BreachChanged]) -> None:

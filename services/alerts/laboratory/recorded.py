@@ -14,8 +14,8 @@ from services.alerts.laboratory.backtest import RuleSet
 from services.alerts.laboratory.trial import Trial, Truth
 from services.alerts.repository.adjacency import neighbours
 from services.alerts.repository.detection import OUTBREAK, OutbreakDocument
-from services.alerts.repository.excesses import excess_of
 from services.alerts.repository.rules import StoredRule, active_rules
+from services.alerts.repository.series import excess_of
 from services.alerts.tables import series_day, standard
 from shared.policy import Reader
 

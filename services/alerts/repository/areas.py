@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select, text
 
-from services.alerts.domain.areas import Line, Step
+from services.alerts.domain.areas import LEVELS, Line, Step
 from services.alerts.tables import standard
 from shared.policy import Reader
 
@@ -36,10 +36,14 @@ async def lines_of(reader: Reader, area_ids: Iterable[str]) -> dict[str, Line]:
 
 
 async def children_at(reader: Reader, area_ids: Iterable[str], level: str) -> list[str]:
-    """The areas of a level that lie directly below one of these."""
+    """The areas of a level that lie directly below one of these; also higher ones, which stand in
+    where the level is absent."""
     area = standard.area
+    high_enough = LEVELS[: LEVELS.index(level) + 1]
     rows = await reader.execute(
-        select(area.c.area_id).where(area.c.parent_id.in_(sorted(area_ids)), area.c.level == level)
+        select(area.c.area_id).where(
+            area.c.parent_id.in_(sorted(area_ids)), area.c.level.in_(high_enough)
+        )
     )
     return [row.area_id for row in rows]
 

@@ -144,6 +144,17 @@ class Counting:
     outbreaks: Sequence[OutbreakDocument]
 
 
+async def counting_versions(reader: Reader) -> frozenset[tuple[str, int]]:
+    """The active versions of these policies, to see whether any has changed."""
+    policy = standard.policy
+    rows = await reader.execute(
+        select(policy.c.id, policy.c.version).where(
+            policy.c.kind.in_(sorted(COUNTING)), policy.c.state == "active"
+        )
+    )
+    return frozenset((row.id, row.version) for row in rows)
+
+
 async def counting_in_force(reader: Reader) -> Counting | None:
     """None where no detection policy is active: then nothing is counted."""
     policy = standard.policy

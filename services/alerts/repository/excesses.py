@@ -9,12 +9,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, exists, func, insert, select, text, tuple_
-from sqlalchemy.engine import Row
 
 from services.alerts.domain.areas import LEVELS
-from services.alerts.domain.detection.verdict import Abstention
 from services.alerts.domain.excess import Excess
 from services.alerts.domain.signals import Consent, Signal, signal_of_excess
+from services.alerts.repository.series import excess_of
 from services.alerts.tables import alert_excess, series_day, standard
 from shared.database.work import Work
 from shared.policy import Reader
@@ -124,23 +123,6 @@ WITHIN = text(
         AND (series.p_value <= span.most OR series.persons > series.limit_count)
     """
 )
-
-
-def excess_of(row: Row[Any]) -> Excess:
-    """A row of `series_day` as rules read it."""
-    return Excess(
-        area_id=row.area_id,
-        point_kind=row.point_kind,
-        syndrome=row.syndrome,
-        day=row.day,
-        observed=row.persons,
-        expected=row.expected,
-        limit=row.limit_count,
-        p_value=row.p_value,
-        method=row.method,
-        abstains=Abstention(row.abstains),
-        sites=row.sites,
-    )
 
 
 def _consents(told: list[list[Any]] | None) -> tuple[Consent, ...]:

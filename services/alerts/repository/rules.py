@@ -87,7 +87,7 @@ class RuleDocument(PolicyDocument):
     quiet_hours: float | None = Field(
         default=None, ge=0, description="after so long without evidence an alert ends by itself"
     )
-    min_own_points: int = Field(default=1, ge=0, description="of the points, in the area itself")
+    min_own_points: int = Field(default=1, ge=1, description="of the points, in the area itself")
     min_households: int = Field(default=0, ge=0)
     min_weight: float = Field(default=0.0, ge=0, description="sum of the weights of the points")
     lit_by: LitBy = Field(default="event", description="what lights a point: one event, or excess")

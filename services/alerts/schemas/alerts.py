@@ -41,6 +41,10 @@ class AlertView(BaseModel):
     reason: str
     opened_at: datetime
     changed_at: datetime
+    households: int
+    consents: list[dict[str, Any]]
+    held_at: datetime | None
+    quiet_at: datetime | None
 
 
 class AlertList(BaseModel):

@@ -19,6 +19,7 @@ from services.console.api.doors import (
 from services.console.api.render import page
 from services.console.handlers.acts import act_on_alert
 from services.console.handlers.board import one_card
+from services.console.handlers.series import series_part
 from services.console.schemas.forms import Act, fields_of
 from shared.http import viewer_of
 
@@ -29,6 +30,13 @@ door = PageDoor("/console", tag="alerts")
 async def card(request: Request, alert_id: UUID) -> Response:
     """The card of one alert."""
     return await _card(request, alert_id, problem="")
+
+
+@door.on("GET", "/alerts/{alert_id}/series", permission=READ, area_scope="viewer")
+async def series(request: Request, alert_id: UUID) -> Response:
+    """The series behind the alert's points, as pictures for its card."""
+    part = await series_part(asking_of(request), str(alert_id))
+    return page(request, "series.html", part.names, figures=part.figures, trouble=part.trouble)
 
 
 @door.on("POST", "/alerts/{alert_id}/act", permission=ACT, area_scope="viewer")

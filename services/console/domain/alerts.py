@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+
+from services.console.domain.series import SeriesDay, SeriesName
 
 # Highest first, with the Chinese grade that belongs to each colour.
 LEVELS = {"red": "Ⅰ", "orange": "Ⅱ", "yellow": "Ⅲ", "blue": "Ⅳ"}
@@ -24,6 +26,25 @@ CARDS_MOST = 200
 
 
 @dataclass(frozen=True, slots=True)
+class ExcessDay:
+    """A day that lit a point, and the method that judged it."""
+
+    name: SeriesName
+    told: SeriesDay
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentDay:
+    """A day on which all streams of the area agreed; `limit` is what `q_value` was held against."""
+
+    day: date
+    p_value: float
+    q_value: float
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
     """One point of an alert: how often it lit, on how many persons, between when."""
 
@@ -35,6 +56,8 @@ class Reason:
     persons: int
     first_at: datetime
     last_at: datetime
+    # Of a point lit by excess: the days of its series.
+    days: tuple[ExcessDay, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +84,18 @@ class Alert:
     reason: str
     exercise: bool
     changed_at: datetime | None
+    households: int = 0
+    consents: tuple[ConsentDay, ...] = ()
+
+    @property
+    def series(self) -> tuple[SeriesName, ...]:
+        """The series behind its points, each once, in the order of the points."""
+        return tuple(dict.fromkeys(one.name for reason in self.reasons for one in reason.days))
+
+    def days_of(self, name: SeriesName) -> tuple[SeriesDay, ...]:
+        """The days of a series that lit a point."""
+        days = (one for reason in self.reasons for one in reason.days)
+        return tuple(one.told for one in days if one.name == name)
 
     @property
     def ended(self) -> bool:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
-from services.console.domain.alerts import Alert, Reason
+from services.console.domain.alerts import Alert, ConsentDay, ExcessDay, Reason
 from services.console.domain.balance import Counts
+from services.console.domain.series import SeriesDay, SeriesName
 from services.console.domain.signals import SignalCount
 
 Json = Mapping[str, Any]
@@ -47,6 +48,8 @@ def read_alert(body: Json) -> Alert:
         reason=text_in(body, "reason"),
         exercise=bool(body.get("exercise")),
         changed_at=instant_of(body.get("changed_at")),
+        households=count_in(body, "households"),
+        consents=tuple(_consent(item) for item in items_of(body.get("consents"))),
     )
 
 
@@ -65,6 +68,40 @@ def _reason(body: Json) -> Reason:
         persons=count_in(body, "person_count"),
         first_at=instant_of(body.get("first_at")) or UNKNOWN_AT,
         last_at=instant_of(body.get("last_at")) or UNKNOWN_AT,
+        days=tuple(_excess(body, item) for item in items_of(body.get("days"))),
+    )
+
+
+def _excess(reason: Json, body: Json) -> ExcessDay:
+    name = SeriesName(
+        text_in(body, "area_id"), text_in(reason, "point_kind"), text_in(body, "syndrome")
+    )
+    return ExcessDay(name, _series_day(body, lit=True), text_in(body, "method"))
+
+
+def _consent(body: Json) -> ConsentDay:
+    return ConsentDay(
+        date.fromisoformat(body["day"]),
+        _number(body, "p_value") or 0.0,
+        _number(body, "q_value") or 0.0,
+        _number(body, "limit") or 0.0,
+    )
+
+
+def read_series(body: Any) -> list[SeriesDay]:
+    """The days of a series; one on which nobody spoke has no count."""
+    return [_series_day(item, lit=False) for item in items_of(body, "days")]
+
+
+def _series_day(body: Json, *, lit: bool) -> SeriesDay:
+    known = text_in(body, "abstains") not in ("silent", "unknown")
+    return SeriesDay(
+        day=date.fromisoformat(body["day"]),
+        observed=_optional_count(body, "observed") if known else None,
+        expected=_number(body, "expected"),
+        limit=_number(body, "limit"),
+        p_value=_number(body, "p_value"),
+        lit=lit,
     )
 
 
@@ -115,6 +152,11 @@ def count_in(body: Json, name: str) -> int:
 def _optional_count(body: Json, name: str) -> int | None:
     value = body.get(name)
     return value if isinstance(value, int) else None
+
+
+def _number(body: Json, name: str) -> float | None:
+    value = body.get(name)
+    return float(value) if isinstance(value, int | float) else None
 
 
 def instant_of(value: Any) -> datetime | None:

@@ -15,7 +15,7 @@ from services.alerts.tables import standard
 from shared.clock import ManualClock
 from shared.database.work import Actor, Database
 from shared.events.intake import Declared, MembershipDeclared
-from tests.service.alerts.series import day, high, judge_days, key_of, write_rule
+from tests.service.alerts.series import count_nothing, day, high, judge_days, key_of, write_rule
 from tests.service.alerts.test_alerts import act
 from tests.service.alerts.town import COUNTY, NEIGHBOUR, TOWNSHIP, Town, areas, id_of, report
 from tests.unit.alerts.samples import START
@@ -94,6 +94,7 @@ async def test_sums_of_a_township_are_no_sums_of_its_county(town: Town) -> None:
 
 
 async def test_one_kind_by_single_events_and_another_by_excess_are_two_points(town: Town) -> None:
+    await count_nothing(town)
     await write_rule(town, kinds={"school": {"lit_by": "event"}})
     await judge_days(town, high("pharmacy", 0))
     await town.hear(report("a", "school", hour=30))

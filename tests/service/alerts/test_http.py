@@ -7,6 +7,7 @@ import json
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -208,3 +209,39 @@ async def test_a_broken_last_event_id_is_refused_with_advice(running: Running) -
     answer = await running.everywhere.get("/alerts/stream", headers={"Last-Event-ID": "x1"})
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_series_is_told_day_by_day_and_only_to_viewers_of_its_area(
+    running: Running,
+) -> None:
+    await running.say([*areas(), *three_reports()])
+    day = START.date()
+    asked = {
+        "area": COUNTY,
+        "kind": "fever_clinic",
+        "from": str(day - timedelta(1)),
+        "until": str(day),
+    }
+
+    async def days_of(client: httpx.AsyncClient) -> list[dict[str, Any]]:
+        answer = await client.get("/alerts/series", params=asked)
+        assert answer.status_code == 200, answer.text
+        found: list[dict[str, Any]] = answer.json()["days"]
+        return found
+
+    async def counted() -> bool:
+        return bool((await days_of(running.everywhere))[1]["observed"] == 1)
+
+    await eventually(counted)
+    before, today = await days_of(running.everywhere)
+    assert (before["observed"], before["abstains"]) == (None, "unknown")
+    assert (today["sites"], today["p_value"]) == (1, None)
+
+    async def judged() -> bool:
+        return bool((await days_of(running.everywhere))[1]["abstains"] == "short_history")
+
+    await eventually(judged)
+    assert [one["abstains"] for one in await days_of(running.neighbour)] == ["unknown"] * 2
+    backwards = asked | {"until": str(day - timedelta(9))}
+    answer = await running.everywhere.get("/alerts/series", params=backwards)
+    assert answer.status_code == 422

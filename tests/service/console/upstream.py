@@ -41,6 +41,26 @@ def a_reason(kind: str, place_id: str, *, signals: int = 1, persons: int = 1) ->
     }
 
 
+def a_day(number: int, observed: int, **changes: Any) -> dict[str, Any]:
+    """A day of a series: five expected, nine the limit."""
+    return {
+        "day": (START.date() + timedelta(days=number)).isoformat(),
+        "observed": observed,
+        "expected": 5.0,
+        "limit": 9.0,
+        "p_value": 0.5,
+        "method": "ears_c2 detection@1",
+        "abstains": "none",
+        "sites": 3,
+    } | changes
+
+
+def a_high_kind(kind: str, *days: dict[str, Any]) -> dict[str, Any]:
+    """A point lit by excess on these days."""
+    told = [{**one, "area_id": COUNTY, "syndrome": "fever"} for one in days]
+    return {**a_reason(kind, COUNTY), "place_id": None, "lit_by": "excess", "days": told}
+
+
 def an_alert(**changes: Any) -> dict[str, Any]:
     """Three points of three kinds in one county, unless told otherwise."""
     return {
@@ -148,6 +168,7 @@ class Upstream:
 
     def __init__(self) -> None:
         self.alerts: dict[str, dict[str, Any]] = {}
+        self.series: list[dict[str, Any]] = []
         self.log: list[dict[str, Any]] = []
         self.lines: list[dict[str, Any]] = [a_line()]
         self.counts: list[dict[str, Any]] = []
@@ -172,6 +193,7 @@ class Upstream:
                 Route("/alerts/alerts/{id}", self._alert),
                 Route("/alerts/alerts/{id}/{act}", self._act, methods=["POST"]),
                 Route("/alerts/signals/summary", self._summary),
+                Route("/alerts/series", self._series),
                 Route("/alerts/stream", self._stream),
                 Route("/intake/balance", self._balance),
                 Route("/intake/places", self._places),
@@ -242,6 +264,9 @@ class Upstream:
 
     async def _summary(self, request: Request) -> Response:
         return self._hear(request) or JSONResponse({"counts": self.counts})
+
+    async def _series(self, request: Request) -> Response:
+        return self._hear(request) or JSONResponse({"days": self.series})
 
     async def _balance(self, request: Request) -> Response:
         body = {"balanced": all(line["balanced"] for line in self.lines), "lines": self.lines}

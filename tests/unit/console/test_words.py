@@ -37,7 +37,7 @@ BUILT = (
 # Codes of others, who may have new ones before we have words for them.
 OPEN_GROUPS = (
     "kind.", "withdrawal.", "disease.", "basis.", "engine.", "case_reason.", "case_act.",
-    "problem.", "field.query",
+    "problem.", "field.query", "syndrome.",
 )  # fmt: skip
 
 

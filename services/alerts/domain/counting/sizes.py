@@ -69,18 +69,20 @@ class Learnt:
 
 def measured(table: SeriesTable, seen: Numbers, said: BoolArray, by_seen: BoolArray) -> FloatArray:
     """(N, …): 1 for each site that spoke, or everybody whom it saw, as its kind is measured."""
-    return np.where(by_seen[table.sites.kind][:, None], np.where(said, seen, 0), said).astype(
-        np.float64
-    )
+    whom = np.where(by_seen[table.sites.kind][:, None], np.where(said, seen, 0), said)
+    return np.asarray(whom, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
     """(N,) each, in thousandths and whole, so that sums do not depend on their order: persons on a
-    mean day of the site, and the variance of that guess."""
+    mean day of the site, and the variance of that guess. `new_mean`, `new_doubt` (K,): of a site
+    that has never spoken."""
 
     mean: FloatArray
     doubt: FloatArray
+    new_mean: FloatArray
+    new_doubt: FloatArray
 
 
 def sizes(learnt: Learnt, shares: FloatArray, before: int, policy: Detection) -> Sizes:
@@ -92,14 +94,22 @@ def sizes(learnt: Learnt, shares: FloatArray, before: int, policy: Detection) ->
     kind = learnt.table.sites.kind
     persons = learnt.persons[:, first:before].sum(axis=1)
     days = weighed_days(learnt, shares, first, before)
-    kinds = len(learnt.table.kinds)
-    usual = usual_sizes(kind, persons, days, kinds)[kind]
+    usual = usual_sizes(kind, persons, days, len(learnt.table.kinds))
     shape = policy.size_shape + persons
-    mean = shape / (policy.size_shape / usual + days)
-    by_site = learnt.by_site[kind]
+    mean = shape / (policy.size_shape / usual[kind] + days)
+    by_site = learnt.by_site
     return Sizes(
+        *_whole(mean, mean**2 / shape, by_site[kind]),
+        *_whole(usual, usual**2 / policy.size_shape, by_site),
+    )
+
+
+def _whole(
+    mean: FloatArray, doubt: FloatArray, by_site: BoolArray
+) -> tuple[FloatArray, FloatArray]:
+    return (
         np.where(by_site, np.maximum(np.round(MILLI * mean), 1.0), MILLI),
-        np.where(by_site, np.round(MILLI * mean**2 / shape), 0.0),
+        np.where(by_site, np.round(MILLI * doubt), 0.0),
     )
 
 
@@ -141,7 +151,8 @@ def day_shares(
     plain = types < WEEKDAYS
     told, behind = _around(np.where(plain, pooled, 0.0)), _around(np.where(plain, sized, 0.0))
     due = told / np.maximum(behind, 1e-12) * sized
-    mean_day = np.maximum(due.mean(axis=1), 1e-9) if due.shape[1] else np.full(len(pooled), 1e-9)
+    days_known = np.maximum((due > 0).sum(axis=1), 1)
+    mean_day = np.maximum(due.sum(axis=1) / days_known, 1e-9)
     shares = np.ones((len(pooled), DAY_TYPES))
     for number in range(DAY_TYPES):
         here = types == number

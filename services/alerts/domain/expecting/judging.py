@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -31,15 +32,20 @@ from services.alerts.domain.detection.verdict import (
     IntArray,
 )
 from services.alerts.domain.excess import Excess
-from services.alerts.domain.expecting.tail import METHOD_NAMES, Method, Tail
+from services.alerts.domain.expecting.tail import METHOD_NAMES, Method, Tail, joined
 from services.alerts.domain.expecting.week import Week, expect
+
+# The tail, its judgement, sizes and doubts (S, T), and shares (K, T) of one week.
+_Piece = tuple[Tail, "Judgement", dict[str, FloatArray], FloatArray]
 
 
 @dataclass(frozen=True)
 class Judged:
     """(S, T) each, for the judged days in order. `observed` NaN where no site spoke; `p_value` NaN
     where `abstains` is not NONE; `limit` is the count that had to be exceeded. `tail`, `size` and
-    `doubt` are what a further person is compared with (`tail.py`)."""
+    `doubt` are what a further person is compared with (`tail.py`). `shares` (K, T): of a mean day,
+    what each day brings by now; `sizes`: of the sites, by the number of the Monday from which they
+    hold."""
 
     table: SeriesTable
     policy: Detection
@@ -53,6 +59,8 @@ class Judged:
     tail: Tail
     size: FloatArray
     doubt: FloatArray
+    shares: FloatArray
+    sizes: tuple[tuple[int, Sizes], ...]
 
     @property
     def method(self) -> CodeArray:
@@ -70,7 +78,7 @@ class Judged:
                 expected=_told(self.expected[row, column]),
                 limit=_told(self.limit[row, column]),
                 p_value=_told(self.p_value[row, column]),
-                method=method_name(int(self.tail.method[row, column]), self.policy),
+                method=method_name(int(self.tail.method[row, column]), self.policy.name),
                 abstains=Abstention(int(self.abstains[row, column])),
                 sites=int(self.sites[row, column]),
             )
@@ -78,9 +86,9 @@ class Judged:
         ]
 
 
-def method_name(method: int, policy: Detection) -> str:
+def method_name(method: int, policy: str) -> str:
     """The detector and the version of the settings that chose it."""
-    return f"{METHOD_NAMES[Method(method)]} ({policy.name})"
+    return f"{METHOD_NAMES[Method(method)]} ({policy})"
 
 
 def _told(value: float) -> float | None:
@@ -105,12 +113,13 @@ def judge_days(
     learnt = Learnt.of(table, policy)
     types = day_types(table, policy, calendar)
     spoken = _spoken(learnt)
-    pieces = []
+    pieces, sized = [], []
     for first, offset, length in _weeks(table, run):
-        shares, sized = _measures(learnt, types, max(first, 0), policy)
-        week = Week(learnt, sized, shares, spoken, policy, first, offset, length)
+        shares, site_sizes = _measures(learnt, types, max(first, 0), policy)
+        week = Week(learnt, site_sizes, shares, spoken, policy, first, offset, length)
         pieces.append(_judge(week, known))
-    return _joined(table, policy, run, pieces)
+        sized.append((first, site_sizes))
+    return _joined(table, policy, run, pieces, sized)
 
 
 def _weeks(table: SeriesTable, run: IntArray) -> list[tuple[int, int, int]]:
@@ -147,7 +156,7 @@ def _measures(
     return per_day, sizes(learnt, per_day, before, policy)
 
 
-def _judge(week: Week, delays: Delays) -> tuple[Tail, dict[str, FloatArray | IntArray]]:
+def _judge(week: Week, delays: Delays) -> _Piece:
     table, policy = week.learnt.table, week.policy
     begin, end = week.start, week.start + week.length
     counts = table.judged or table.counts
@@ -155,78 +164,115 @@ def _judge(week: Week, delays: Delays) -> tuple[Tail, dict[str, FloatArray | Int
     observed = summed(table.member, np.where(reported, counts.persons[:, begin:end], 0.0))
     spoke = summed(table.member, reported.astype(np.float64))
     measure = measured(table, counts.seen[:, begin:end], reported, week.learnt.by_seen)
-    share = week.shares[week.kind, begin:end] * _completeness(week, delays)
-    size = week.learnt.denominator(measure, week.sizes.mean) * share
-    doubt = summed(table.member, measure * week.sizes.doubt[:, None]) / MILLI * share**2
+    share = week.shares[:, begin:end] * _completeness(week, delays)
+    size = week.learnt.denominator(measure, week.sizes.mean) * share[week.kind]
+    doubt = summed(table.member, measure * week.sizes.doubt[:, None]) / MILLI
+    counted = Counted(
+        observed=observed,
+        sites=spoke.astype(np.int64),
+        size=size,
+        doubt=doubt * share[week.kind] ** 2,
+        expected_to_speak=summed(table.member, table.sites.open_on(begin, end).astype(np.float64))
+        > 0,
+        part_day=_part_days(week),
+    )
     tail = expect(week)
-    p_value = tail.p_value(observed, size, doubt)
-    limit = tail.limit(size, doubt, policy.alpha)
-    open_ = summed(table.member, table.sites.open_on(begin, end).astype(np.float64)) > 0
-    codes = abstentions(tail.method, p_value, spoke, open_)
-    over = _part_days(week, observed, limit)
-    codes = np.where((codes == Abstention.NONE) & over, Abstention.PART_DAY, codes)
-    return tail, {
-        "observed": np.where(spoke > 0, observed, np.nan),
-        "expected": tail.expected(size),
-        "limit": limit,
-        "p_value": np.where(codes == Abstention.NONE, p_value, np.nan),
-        "abstains": codes.astype(np.uint8),
-        "sites": spoke.astype(np.int64),
-        "size": size,
-        "doubt": doubt,
-    }
+    return tail, judge(tail, counted, policy.alpha), {"size": size, "doubt": counted.doubt}, share
 
 
-def abstentions(
-    method: CodeArray, p_value: FloatArray, spoke: FloatArray, open_: BoolArray
-) -> CodeArray:
-    """Why nothing can be said; a source that is open and says nothing is silent, not zero."""
-    codes = np.where(method == Method.NONE, Abstention.SHORT_HISTORY, Abstention.NONE)
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What was counted, arrays of one shape. `size` and `doubt`: the day's denominator and its
+    variance (tail.py). `expected_to_speak`: some site is open; `part_day`: what is low is not known
+    to be."""
+
+    observed: FloatArray
+    sites: IntArray
+    size: FloatArray
+    doubt: FloatArray
+    expected_to_speak: BoolArray
+    part_day: BoolArray
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The answer to one `Counted`, in its shape; NaN where there is none."""
+
+    observed: FloatArray
+    expected: FloatArray
+    limit: FloatArray
+    p_value: FloatArray
+    abstains: CodeArray
+    sites: IntArray
+
+
+def judge(tail: Tail, counted: Counted, alpha: float) -> Judgement:
+    """Holds counts against what was expected, and says why where it says nothing: a source that is
+    open and says nothing is silent, which is no zero. Of a day that is not over, what is high
+    already is high."""
+    p_value = tail.p_value(counted.observed, counted.size, counted.doubt)
+    nothing = tail.method == Method.NONE
+    limit = np.where(nothing, np.nan, tail.limit(counted.size, counted.doubt, alpha))
+    codes = np.where(nothing, Abstention.SHORT_HISTORY, Abstention.NONE)
     # A rare thing without any past has its number all the same.
-    unclear = np.isnan(p_value) & (method != Method.FIXED)
+    unclear = np.isnan(p_value) & (tail.method != Method.FIXED)
     codes = np.where((codes == Abstention.NONE) & unclear, Abstention.NO_FIT, codes)
-    codes = np.where(spoke > 0, codes, np.where(open_, Abstention.SILENT, Abstention.UNKNOWN))
-    return codes.astype(np.uint8)
+    nobody = np.where(counted.expected_to_speak, Abstention.SILENT, Abstention.UNKNOWN)
+    codes = np.where(counted.sites > 0, codes, nobody)
+    early = counted.part_day & ~(counted.observed > limit)
+    codes = np.where((codes == Abstention.NONE) & early, Abstention.PART_DAY, codes)
+    return Judgement(
+        observed=np.where(counted.sites > 0, counted.observed, np.nan),
+        expected=np.where(nothing, np.nan, tail.expected(counted.size)),
+        limit=limit,
+        p_value=np.where(codes == Abstention.NONE, p_value, np.nan),
+        abstains=codes.astype(np.uint8),
+        sites=counted.sites,
+    )
 
 
 def _completeness(week: Week, delays: Delays) -> FloatArray:
-    """(S, T): what is known by now of the persons whom each day will end up with."""
+    """(K, T): what is known by now of the persons whom each day will end up with."""
     table = week.learnt.table
     if table.judged is not None:
         ages = np.full(week.length, table.judged_age)
     elif table.last_day is None:
-        return np.ones((len(week.kind), week.length))
+        return np.ones((len(table.kinds), week.length))
     else:
         today = table.number(table.last_day)
         ages = today - np.arange(week.start, week.start + week.length)
-    return delays.share(ages)[week.kind]
+    return delays.share(ages)
 
 
-def _part_days(week: Week, observed: FloatArray, limit: FloatArray) -> BoolArray:
-    """Today is not over: what is high already is high, what is low is not known to be. Shares of
-    those seen so far (tests, visits) are as good at noon as in the evening."""
+def _part_days(week: Week) -> BoolArray:
+    """(S, T): today, unless its denominator is as unfinished as its count: of those tested by noon
+    as many are positive as in the evening."""
     table = week.learnt.table
     if table.last_day is None:
-        return np.zeros(observed.shape, dtype=np.bool_)
+        return np.zeros((len(week.kind), week.length), dtype=np.bool_)
     today = np.arange(week.start, week.start + week.length) >= table.number(table.last_day)
-    by_seen = week.learnt.by_seen[week.kind]
-    return np.asarray(today & ~by_seen[:, None] & ~(observed > limit))
+    return np.asarray(today & ~week.learnt.by_seen[week.kind][:, None])
 
 
 def _joined(
     table: SeriesTable,
     policy: Detection,
     run: IntArray,
-    pieces: Sequence[tuple[Tail, dict[str, FloatArray | IntArray]]],
+    pieces: Sequence[_Piece],
+    sized: Sequence[tuple[int, Sizes]],
 ) -> Judged:
-    tails = [tail for tail, _ in pieces]
-    tail = Tail(
-        *(
-            np.concatenate([getattr(one, name) for one in tails], axis=1)
-            for name in Tail.__dataclass_fields__
-        )
-    )
-    parts = {
-        name: np.concatenate([piece[name] for _, piece in pieces], axis=1) for name in pieces[0][1]
+    parts: dict[str, Any] = {
+        name: np.concatenate([getattr(piece[1], name) for piece in pieces], axis=1)
+        for name in Judgement.__dataclass_fields__
     }
-    return Judged(table=table, policy=policy, days=run, tail=tail, **parts)  # type: ignore[arg-type]
+    for name in ("size", "doubt"):
+        parts[name] = np.concatenate([piece[2][name] for piece in pieces], axis=1)
+    return Judged(
+        table=table,
+        policy=policy,
+        days=run,
+        tail=joined([piece[0] for piece in pieces]),
+        shares=np.concatenate([piece[3] for piece in pieces], axis=1),
+        sizes=tuple(sized),
+        **parts,
+    )

@@ -5,6 +5,7 @@ A day's expectation is fitted once; from then on every new person is only a comp
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Self
@@ -81,6 +82,18 @@ class Tail:
             unknown(),
         )
 
+    def packed(self) -> FloatArray:
+        """(..., numbers): everything but the method, to be kept and read back by `unpacked`."""
+        plain = [getattr(self, name)[..., None] for name in PLAIN]
+        return np.concatenate([*plain, self.level, self.slope], axis=-1)
+
+    @classmethod
+    def unpacked(cls, method: CodeArray, packed: FloatArray) -> Self:
+        plain = {name: packed[..., number] for number, name in enumerate(PLAIN)}
+        first = len(PLAIN)
+        level, slope = packed[..., first : first + 2], packed[..., first + 2 : first + 4]
+        return cls(method=method, level=level, slope=slope, **plain)
+
     def expected(self, size: FloatArray) -> FloatArray:
         with np.errstate(invalid="ignore", divide="ignore"):
             by_centre = self.centre * size / self.unit
@@ -112,3 +125,18 @@ class Tail:
             mean = np.where(size > 0, self.rate * size, np.nan)
             unsure = np.where(size > 0, self.rate * doubt / size, 0.0)
         return mean, self.spread + self.growth * mean + unsure
+
+
+PLAIN = tuple(
+    name for name in Tail.__dataclass_fields__ if name not in ("method", "level", "slope")
+)
+
+
+def joined(tails: Sequence[Tail]) -> Tail:
+    """Days after days."""
+    return Tail(
+        *(
+            np.concatenate([getattr(one, name) for one in tails], axis=1)
+            for name in Tail.__dataclass_fields__
+        )
+    )

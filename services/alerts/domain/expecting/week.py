@@ -72,15 +72,16 @@ def expect(week: Week) -> Tail:
     begin, persons, size = week.near()
     tail = Tail.empty((len(persons), week.length))
     judged = np.arange(week.start - begin, week.start - begin + week.length)
-    recent = _Recent.of(persons, size, judged)
+    recent = _Recent.of(persons, size, judged, week.first - begin)
     history = week.spoken[:, week.start : week.start + week.length]
     rare = _rare(week, persons, begin)
     fixed_kinds = np.array(
         [week.policy.kinds[kind].always_fixed for kind, _ in week.learnt.table.kinds]
     )[week.kind]
     modelled = ~(rare | fixed_kinds)
-    _counted(tail, recent)
-    _by_farrington(tail, week, recent, modelled)
+    inner = _within_weeks(recent, week.first - begin)
+    _counted(tail, recent, inner)
+    _by_farrington(tail, week, inner, modelled)
     left = modelled[:, None] & (tail.method == Method.NONE)
     _by_essence(tail, recent, left & (history >= week.policy.essence_days_least))
     left = modelled[:, None] & (tail.method == Method.NONE)
@@ -102,9 +103,9 @@ class _Recent:
     exposure: FloatArray
 
     @classmethod
-    def of(cls, persons: FloatArray, size: FloatArray, judged: IntArray) -> _Recent:
+    def of(cls, persons: FloatArray, size: FloatArray, judged: IntArray, monday: int) -> _Recent:
         known = ~np.isnan(size)
-        cut = max(int(judged[0]), 1)
+        cut = max(monday, 1)
         tail = size[:, max(cut - BASELINE_DAYS, 0) : cut]
         days = (~np.isnan(tail)).sum(axis=1)
         unit = np.where(days > 0, np.nansum(tail, axis=1) / np.maximum(days, 1), np.nan)
@@ -139,16 +140,17 @@ def _rare(week: Week, persons: FloatArray, begin: int) -> BoolArray:
     return np.asarray(few & begun)
 
 
-def _counted(tail: Tail, recent: _Recent) -> None:
+def _counted(tail: Tail, recent: _Recent, inner: FloatArray) -> None:
     """What the baseline's persons say by themselves (Jeffreys' prior): the next count is negative
-    binomial, and knows how little so few days tell."""
+    binomial, scatters as much as days do within their weeks, and knows how little so few tell."""
     with np.errstate(divide="ignore", invalid="ignore"):
         tail.rate[:] = np.where(recent.exposure > 0, (recent.cases + 0.5) / recent.exposure, np.nan)
+    tail.spread[:] = inner[:, None]
     tail.growth[:] = 1.0 / (recent.cases + 0.5)
     tail.unit[:] = recent.unit[:, None]
 
 
-def _by_farrington(tail: Tail, week: Week, recent: _Recent, rows: BoolArray) -> None:
+def _by_farrington(tail: Tail, week: Week, inner: FloatArray, rows: BoolArray) -> None:
     """Whole weeks at the size of the last four; the forecast belongs to the whole judged week."""
     policy, weeks = week.policy, week.first // WEEKDAYS
     first_spoken = np.argmax(week.spoken > 0, axis=1) - 1
@@ -164,7 +166,6 @@ def _by_farrington(tail: Tail, week: Week, recent: _Recent, rows: BoolArray) -> 
     with np.errstate(divide="ignore", invalid="ignore"):
         comparable = np.where(known, persons / size * usual[:, None], np.nan)
     counts = np.concatenate([comparable, np.full((len(size), 1), np.nan)], axis=1)
-    inner = _within_weeks(recent, week.first - max(week.first - NEAR_DAYS, 0))
     for number in np.unique(years[chosen]).tolist():
         here = np.flatnonzero(chosen & (years == number))
         made = flexible(Counts.of(counts[here]), Flexible(years=int(number)), latest=1)
@@ -204,7 +205,7 @@ def _within_weeks(recent: _Recent, monday: int) -> FloatArray:
         mean = x * (y.sum(axis=2) / x.sum(axis=2))[..., None]
         square = np.where(mean > 0, (y - mean) ** 2 / mean, 0.0).sum(axis=(1, 2))
     freedom = np.maximum(known.sum(axis=2) - 1, 0).sum(axis=1)
-    return np.maximum(square / np.maximum(freedom, 1), 1.0)
+    return np.asarray(np.maximum(square / np.maximum(freedom, 1), 1.0))
 
 
 def _by_essence(tail: Tail, recent: _Recent, where: BoolArray) -> None:

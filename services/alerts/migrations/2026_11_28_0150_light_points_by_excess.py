@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "5d0e7a41c2b8"
-down_revision = "3f6f0c3d8a15"
+down_revision = "5c1e4d0b7f92"
 branch_labels = None
 depends_on = None
 
