@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from bench import backtest, detectors, idle, latency, recall, scans
+from bench import backtest, detectors, idle, latency, recall, scans, trace
 from bench.figures import Figure, keep, show
 
 Part = Callable[[Path, float], Awaitable[list[Figure]]]
@@ -24,6 +24,7 @@ PARTS: dict[str, Part] = {
     "scenarios": lambda _, __: detectors.measure_scenarios(),
     "backtest": lambda _, __: backtest.measure(),
     "recall": lambda folder, _: recall.measure(folder),
+    "trace": lambda folder, _: trace.measure_small(folder),
     "scans": lambda folder, seconds: scans.measure(folder, seconds=seconds),
 }
 
@@ -32,7 +33,7 @@ PARTS: dict[str, Part] = {
 @click.option("--only", type=click.Choice(list(PARTS)), multiple=True, help="leave out the others")
 @click.option("--seconds", type=float, default=60.0, show_default=True, help="length of a load")
 @click.option(
-    "--profile", type=click.Path(path_type=Path), help="cProfile of the server, scans only"
+    "--profile", type=click.Path(path_type=Path), help="sampled stacks of the server, scans only"
 )
 def main(only: tuple[str, ...], seconds: float, profile: Path | None) -> None:
     """Measure, print, and keep the figures in var/bench."""

@@ -1,7 +1,8 @@
 """Recall: a case with ten thousand contacts is discarded; how long until all of it has fallen.
 
 A venue's keeper is the case, its visitors the contacts. One visitor is the contact of a second case
-as well: that order must stay.
+as well: that order must stay. Some visitors are seen outside while they are under order: their
+breaches make an alert, which must fall with the orders.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from shared.credentials import Grant, issue_key
 from shared.ids import derived_id
 
 CONTACTS = 10_000
+# Far in time from the visitor who meets the second case.
+OUTSIDE = range(701, 721)
 SECONDS = 5.0
 OPENED_WITHIN_SECONDS = 300.0
 COUNTY, PREFECTURE = "bench:recall", "bench:recalls"
@@ -53,6 +56,10 @@ async def measure(folder: Path) -> list[Figure]:
             await _open(client, person(-2))
             await wait_quiet(engine, within_seconds=OPENED_WITHIN_SECONDS)
             opened = time.perf_counter() - started
+            now = real_now()
+            seen = [_scan(f"outside {n}", n, "inn", now, minutes=1) for n in OUTSIDE]
+            await send(client, "/intake/scans", seen, key=sender)
+            await wait_quiet(engine, within_seconds=60)
             before = await _standing(engine)
             fell, after = await _discard(client, engine, case_id)
         return _figures(opened, fell, before, after)

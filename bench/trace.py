@@ -27,8 +27,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bench.city import City as MadeCity
 from bench.city import make_city
 from bench.city_tables import load_city
-from bench.figures import RESULTS
-from bench.process import Outpost, running
+from bench.figures import RESULTS, Baseline, Figure, Goal
+from bench.process import running
 from bench.trace_http import measure_http
 from bench.trace_plot import plot
 from services.tracing.app import service
@@ -44,13 +44,28 @@ from shared.policy import read_presets
 from shared.service import Room
 from shared.settings import Settings
 
-PERSONS = {1: 8_140, 10: 81_400, 50: 407_000}
+PERSONS_A_MILLION = 8_140
 NOW = datetime(2021, 3, 15, 4, tzinfo=UTC)
 # An onset on the tenth day, two days before and all that is known after it.
 WINDOW = (datetime(2021, 3, 7, 16, tzinfo=UTC), datetime(2021, 3, 14, 16, tzinfo=UTC))
-CASES, STAFF, MANY = 15, 2, 1_000
-PLAIN_CASES, PLAIN_SECONDS = 2, 30
 DISEASE = "covid19"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is asked: the plain self-join by `plain` cases, each stopped at a limit."""
+
+    cases: int = 15
+    staff: int = 2
+    many: int = 1_000
+    plain: int = 2
+    plain_seconds: int = 30
+    http: bool = True
+
+
+WHOLE = Plan()
+# In `make bench`: enough visits for the ratios to mean something, and under two minutes.
+SMALL, SMALL_MILLIONS = Plan(cases=5, staff=1, many=200, plain=1, http=False), 0.5
 
 # What a user writes first: an overlap, at least the minimum long, no bound on how far back.
 PLAIN = """
@@ -112,7 +127,7 @@ class Measured:
 class Size:
     """Everything measured at one size."""
 
-    millions: int
+    millions: float
     visits: int
     load_seconds: float = 0.0
     build_seconds: float = 0.0
@@ -130,8 +145,9 @@ def preset() -> ExposureRule:
 class Bench:
     """One database, one city in memory, one rule."""
 
-    def __init__(self, engine: AsyncEngine, folder: Path) -> None:
+    def __init__(self, engine: AsyncEngine, folder: Path, plan: Plan) -> None:
         self.rule = preset()
+        self.plan = plan
         database = Database(engine, service="tracing", tables=standard, clock=ManualClock(NOW))
         settings = Settings(data_dir=folder, tracing_city_mb=16_000, tracing_city_from_visits=0)
         absent = cast("Any", None)
@@ -197,7 +213,8 @@ class Bench:
         try:
             async with self.room.database.read() as session:
                 await session.execute(
-                    text(f"SELECT set_config('statement_timeout', '{PLAIN_SECONDS}s', true)")
+                    text("SELECT set_config('statement_timeout', :most, true)"),
+                    {"most": f"{self.plan.plain_seconds}s"},
                 )
                 await session.execute(text(PLAIN), parameters)
         except DBAPIError:
@@ -222,8 +239,8 @@ def _first_page(found: Any, size: int) -> list[tuple[UUID, datetime, datetime]]:
     ]
 
 
-async def measure(millions: int, folder: Path) -> Size:
-    made = make_city(PERSONS[millions])
+async def measure(millions: float, folder: Path, plan: Plan = WHOLE) -> Size:
+    made = make_city(round(millions * PERSONS_A_MILLION))
     size = Size(millions, len(made.visits))
     settings = {
         "OUTPOST_CLOCK_START_AT": NOW.isoformat(),
@@ -235,32 +252,35 @@ async def measure(millions: int, folder: Path) -> Size:
         started = time.perf_counter()
         await load_city(engine, made)
         size.load_seconds = time.perf_counter() - started
-        bench = Bench(engine, folder)
+        bench = Bench(engine, folder, plan)
         await bench.build(size)
         await _questions(bench, made, size)
+    if not plan.http:
+        return size
     # The same questions by HTTP, of a process that builds its own city at start.
     async with running(folder, settings=settings) as outpost:
-        size.http = await _http(outpost, made)
+        staff = _staff(made, plan)
+        size.http = await measure_http(outpost, staff, WINDOW)
     return size
 
 
 async def _questions(bench: Bench, made: MadeCity, size: Size) -> None:
-    dice = np.random.default_rng(7)
-    persons = [person_id(made, number) for number in dice.choice(made.persons, MANY, replace=False)]
-    staff = [person_id(made, int(number)) for number in made.venue_staff[:STAFF]]
+    dice, plan = np.random.default_rng(7), bench.plan
+    numbers = dice.choice(made.persons, plan.many, replace=False)
+    persons = [person_id(made, number) for number in numbers]
     first = Measured("close contacts, random case")
     second = Measured("contacts of contacts, random case")
     super_first = Measured("close contacts, venue staff")
     super_second = Measured("contacts of contacts, venue staff")
-    many = Measured(f"{MANY:,} cases at once")
+    many = Measured(f"{plan.many:,} cases at once")
     size.measured = [first, second, super_first, super_second, many]
-    for number, person in enumerate(persons[:CASES]):
-        await _both(bench, person, first, second, plain=number < PLAIN_CASES)
+    for number, person in enumerate(persons[: plan.cases]):
+        await _both(bench, person, first, second, plain=number < plan.plain)
         click.echo(
-            f"  case {number + 1} of {CASES}: {second.city[-1]:.0f} ms city,"
+            f"  case {number + 1} of {plan.cases}: {second.city[-1]:.0f} ms city,"
             f" {second.sql[-1]:.0f} ms SQL, {second.found[-1]:,} persons"
         )
-    for person in staff:
+    for person in _staff(made, plan):
         await _both(bench, person, super_first, super_second, plain=False)
     everybody = [Source(person, *WINDOW) for person in persons]
     for _ in range(3):
@@ -278,13 +298,31 @@ async def _both(
     await bench.compare(second, asked, plain=plain)
 
 
-async def _http(outpost: Outpost, made: MadeCity) -> dict[str, float]:
-    staff = [person_id(made, int(number)) for number in made.venue_staff[:STAFF]]
-    return await measure_http(outpost, staff, WINDOW)
+def _staff(made: MadeCity, plan: Plan) -> list[UUID]:
+    return [person_id(made, int(number)) for number in made.venue_staff[: plan.staff]]
 
 
 def person_id(made: MadeCity, number: int) -> UUID:
     return UUID(bytes=bytes(made.person_ids[number]))
+
+
+async def measure_small(folder: Path) -> list[Figure]:
+    """The ratios in a small city, for `make bench`; the goals are for fifty million visits."""
+    size = await measure(SMALL_MILLIONS, folder, SMALL)
+    figures = [
+        Figure("city built", size.build_seconds, "s", note=f"{size.visits:,} visits"),
+        Figure("memory a visit", size.bytes_a_visit, "bytes", Goal("at most", 32)),
+    ]
+    for one in size.measured:
+        told = one.summary()
+        note = f"tuned SQL {told['sql_over_city_median']:,.1f} x the city, case by case"
+        note += f"; {told['found_median']:,.0f} persons of {told['pairs_median']:,.0f} pairs"
+        if "plain_over_city_at_least" in told:
+            sign = "more than " if told["plain_stopped"] else ""
+            note += f"; plain self-join {sign}{told['plain_over_city_at_least']:,.0f} x"
+        tuned = Baseline("tuned SQL", told["sql_ms_median"])
+        figures.append(Figure(one.name, told["city_ms_median"], "ms", None, (tuned,), note))
+    return figures
 
 
 def show(size: Size) -> None:
@@ -313,9 +351,9 @@ def show(size: Size) -> None:
 def main(sizes: str) -> None:
     """Measure, print, plot, and keep the figures in var/bench."""
     found = []
-    for millions in map(int, sizes.split(",")):
+    for millions in map(float, sizes.split(",")):
         with tempfile.TemporaryDirectory(prefix="outpost-trace-") as folder:
-            click.echo(f"{millions} million visits …")
+            click.echo(f"{millions:g} million visits …")
             size = asyncio.run(measure(millions, Path(folder)))
         show(size)
         found.append(size)

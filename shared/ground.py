@@ -21,6 +21,7 @@ import shared.bus.tables
 from shared.clock import Clock
 from shared.credentials import set_roles
 from shared.database.bootstrap import bootstrap, service_password, service_url
+from shared.database.driver import take_lists_for_arrays
 from shared.database.embedded import EmbeddedServer
 from shared.database.migrate import MigrationTarget, migrate
 from shared.database.work import Database
@@ -133,6 +134,7 @@ class Ground:
 
     def engine_for(self, service: str, *, size: int) -> AsyncEngine:
         """A pool under the service's own role; closed with the ground."""
+        take_lists_for_arrays()
         password = service_password(self.secrets.database, service)
         engine = create_async_engine(
             service_url(self.admin_url, service, password),

@@ -22,7 +22,7 @@ timers: dict[str, KeysHandler] = {"quiet": end_quiet, "refit": ring_refit}
 # They take row locks on signals and locks on (rule, area) or on a counted kind themselves, so the
 # loop need not lock keys. A fit takes seconds; everything else is prompt, not to wait behind it.
 evaluators = {
-    "record": Evaluator(judge_records, batch_max=200, exclusive=False, prompt=True),
+    "record": Evaluator(judge_records, batch_max=1_000, exclusive=False, prompt=True),
     "case": Evaluator(judge_cases, batch_max=500, exclusive=False, prompt=True),
     "place": Evaluator(judge_places, batch_max=500, exclusive=False, prompt=True),
     "person": Evaluator(judge_persons, batch_max=500, exclusive=False, prompt=True),

@@ -23,9 +23,9 @@ timers: Mapping[str, KeysHandler] = {
 }
 
 evaluators: Mapping[str, Evaluator] = {
-    "person": Evaluator(judge_persons, batch_max=500),
-    "breaches": Evaluator(judge_breaches, batch_max=500),
-    "checks": Evaluator(judge_checks, batch_max=500),
+    "person": Evaluator(judge_persons, batch_max=1_000),
+    "breaches": Evaluator(judge_breaches, batch_max=1_000),
+    "checks": Evaluator(judge_checks, batch_max=1_000),
     # These only look up whom a fact touches; "scanned" takes the lock of "breaches" itself.
     "scanned": Evaluator(judge_scanned, batch_max=2000, exclusive=False),
     "case": Evaluator(touch_case, batch_max=500, exclusive=False),

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from shared.bus.headers import pack_headers, unpack_headers
+from shared.bus.headers import Headers, pack_headers, unpack_headers
 from shared.bus.port import BusUnavailable, Delivered, Partition
 from shared.clock import real_now
 from shared.database.absence import AWAY, MISTAKES
@@ -76,11 +76,11 @@ class LogDatabase:
             raise BusUnavailable(f"could not {purpose}: {type(error).__name__}") from error
 
 
-def encode_headers(headers: tuple[tuple[str, bytes], ...]) -> bytes:
+def encode_headers(headers: Headers) -> bytes:
     return pack_headers(headers).encode()
 
 
-def decode_headers(stored: bytes) -> tuple[tuple[str, bytes], ...]:
+def decode_headers(stored: bytes) -> Headers:
     return unpack_headers(stored.decode())
 
 

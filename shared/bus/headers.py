@@ -1,19 +1,59 @@
 """Headers of a message as one text, for tables: the outbox, the dead letters, the embedded log.
 
 Every scan is packed and unpacked some five times on its way, so the usual headers, which are ASCII
-without control characters, are joined by a separator. Anything else is written as JSON.
+without control characters, are joined by a separator, and stay so until somebody reads them.
+Anything else is written as JSON.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import overload
 
 SEPARATOR = "\x1f"
 
+Header = tuple[str, bytes]
+Headers = Sequence[Header]
 
-def pack_headers(headers: Sequence[tuple[str, bytes]]) -> str:
+
+class PackedHeaders(Sequence[Header]):
+    """Headers as they are joined; equal to the same headers in a tuple."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __iter__(self) -> Iterator[Header]:
+        parts = self.text.split(SEPARATOR)
+        for at in range(1, len(parts), 2):
+            yield parts[at], parts[at + 1].encode()
+
+    def __len__(self) -> int:
+        return self.text.count(SEPARATOR) // 2
+
+    @overload
+    def __getitem__(self, at: int) -> Header: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Header, ...]: ...
+    def __getitem__(self, at: int | slice) -> Header | tuple[Header, ...]:
+        return tuple(self)[at]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
+
+
+def pack_headers(headers: Headers) -> str:
     """Any bytes in a value survive; PostgreSQL can store the text."""
+    if isinstance(headers, PackedHeaders):
+        return headers.text
     parts = [""]
     try:
         for name, value in headers:
@@ -26,11 +66,12 @@ def pack_headers(headers: Sequence[tuple[str, bytes]]) -> str:
     return packed
 
 
-def unpack_headers(packed: str) -> tuple[tuple[str, bytes], ...]:
-    """The inverse of `pack_headers`."""
+def unpack_headers(packed: str) -> Headers:
+    """The inverse of `pack_headers`; raises `ValueError` for what it never wrote."""
     if packed[:1] == SEPARATOR:
-        parts = packed.split(SEPARATOR)
-        return tuple(zip(parts[1::2], map(str.encode, parts[2::2]), strict=True))
+        if packed.count(SEPARATOR) % 2:
+            raise ValueError("a name without a value")
+        return PackedHeaders(packed)
     if not packed:
         return ()
     return tuple(
@@ -38,5 +79,12 @@ def unpack_headers(packed: str) -> tuple[tuple[str, bytes], ...]:
     )
 
 
-def _as_json(headers: Sequence[tuple[str, bytes]]) -> str:
+def size_of(headers: Headers) -> int:
+    """In bytes, roughly: what joins them counts where they are joined."""
+    if isinstance(headers, PackedHeaders):
+        return len(headers.text)
+    return sum(len(name) + len(value) for name, value in headers)
+
+
+def _as_json(headers: Headers) -> str:
     return json.dumps([[name, value.decode("utf-8", "surrogateescape")] for name, value in headers])

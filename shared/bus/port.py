@@ -20,6 +20,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from shared.bus.headers import Headers, size_of
+
 
 class BusUnavailable(Exception):
     """The log is away or too slow; try again with the same arguments."""
@@ -51,14 +53,12 @@ class Message(NamedTuple):
     partition: int
     key: bytes
     value: bytes
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: Headers = ()
 
 
 def refuse_large(message: Message) -> None:
     """Raise `MessageRefused` for what some adapter could not carry."""
-    size = len(message.key) + len(message.value)
-    for name, value in message.headers:
-        size += len(name) + len(value)
+    size = len(message.key) + len(message.value) + size_of(message.headers)
     if size > MAX_MESSAGE_BYTES:
         raise MessageRefused(
             f"a message for {message.topic} has {size} bytes, at most {MAX_MESSAGE_BYTES} are sent"
@@ -73,7 +73,7 @@ class Delivered(NamedTuple):
     offset: int
     key: bytes
     value: bytes
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: Headers = ()
 
 
 @dataclass(frozen=True, slots=True)

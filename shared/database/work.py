@@ -7,7 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,8 +23,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable, TextClause, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Executable, Table, TextClause, text
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -26,6 +33,11 @@ from shared.bus.port import Message
 from shared.clock import Clock, real_now
 from shared.database.tables import StandardTables
 from shared.events.base import Event
+
+# A row of due keys is written anew for what is left of it after a batch.
+DUE_KEYS_MOST = 500
+# From so many rows on, copying them in is cheaper than one more statement.
+CROWD = 100
 
 Rows = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
@@ -104,7 +116,7 @@ class Work(ReadSession):
         self._messages: list[Message] = []
         self._due: dict[str, set[str]] = {}
         self._timers: dict[tuple[str, str], datetime | None] = {}
-        self._audit: list[dict[str, Any]] = []
+        self._audit: list[tuple[Any, ...]] = []
 
     def now(self) -> datetime:
         """Business time."""
@@ -142,18 +154,18 @@ class Work(ReadSession):
         """One insert-only line, in this transaction."""
         known = details or AuditDetails()
         self._audit.append(
-            {
-                "at": self.now(),
-                "actor": self.actor.name,
-                "action": action,
-                "record_kind": record_kind,
-                "record_id": str(record_id),
-                "record_version": version,
-                "area_id": known.area_id,
-                "reason": known.reason,
-                "policy": known.policy,
-                "cause_id": known.cause_id,
-            }
+            (
+                self.now(),
+                self.actor.name,
+                action,
+                record_kind,
+                str(record_id),
+                version,
+                known.area_id,
+                known.reason,
+                known.policy,
+                known.cause_id,
+            )
         )
 
     async def lock(self, *names: str) -> None:
@@ -182,52 +194,58 @@ class Work(ReadSession):
             await self._write_outbox()
             touched.add("outbox")
         if self._due:
-            rows = [{"kind": kind, "keys": sorted(keys)} for kind, keys in self._due.items()]
+            rows = [
+                {"kind": kind, "keys": keys}
+                for kind, found in self._due.items()
+                for keys in _batches(sorted(found))
+            ]
             await self.execute(self._tables.due.insert(), rows)
             touched.add("due")
         if self._timers:
             await self._write_timers()
             touched.add("timer")
         if self._audit:
-            await self.execute(
-                _audit_insert(self._tables.audit.fullname),
-                {name: [line[name] for line in self._audit] for name in AUDIT},
-            )
+            await self._append(self._tables.audit, AUDIT, self._audit)
         return frozenset(touched)
 
     async def _write_outbox(self) -> None:
         messages = [encode(event, source=self.service) for event in self._events]
         messages += self._messages
-        await self.execute(
-            _outbox_insert(self._tables.outbox.fullname),
-            {
-                "topics": [message.topic for message in messages],
-                "partitions": [message.partition for message in messages],
-                "keys": [message.key for message in messages],
-                "headers": [pack_headers(message.headers) for message in messages],
-                "contents": [message.value for message in messages],
-                "written_at": real_now(),
-            },
+        now = real_now()
+        rows = [
+            (topic, partition, key, pack_headers(headers), value, now)
+            for topic, partition, key, value, headers in messages
+        ]
+        await self._append(self._tables.outbox, OUTBOX, rows)
+
+    async def _append(
+        self, table: Table, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Rows that nobody changes: of one statement, or in the driver's own way where they are
+        many. Then an array of each column costs this process three times as much."""
+        if len(rows) < CROWD:
+            arrays = dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
+            await self.execute(_insert(table.fullname, tuple(columns.items())), arrays)
+            return
+        raw = await self._connection.get_raw_connection()
+        driver: Any = raw.driver_connection
+        if not driver.is_in_transaction():
+            # The transaction begins with the first statement, and this is none to SQLAlchemy.
+            await self.execute(text("SELECT 1"))
+        await driver.copy_records_to_table(
+            table.name, schema_name=table.schema, columns=list(columns), records=rows
         )
 
     async def _write_timers(self) -> None:
         table = self._tables.timer
-        kept = [
-            {"kind": kind, "key": key, "due_at": due_at}
-            for (kind, key), due_at in sorted(self._timers.items())
-            if due_at is not None
-        ]
+        kept = [(*pair, due_at) for pair, due_at in sorted(self._timers.items()) if due_at]
         dropped = [pair for pair, due_at in self._timers.items() if due_at is None]
         for kind, key in dropped:
             await self.execute(table.delete().where(table.c.kind == kind, table.c.key == key))
         if kept:
-            statement = insert(table)
+            kinds, keys, times = map(list, zip(*kept, strict=True))
             await self.execute(
-                statement.on_conflict_do_update(
-                    index_elements=[table.c.kind, table.c.key],
-                    set_={"due_at": statement.excluded.due_at, "attempts": 0},
-                ),
-                kept,
+                _timer_upsert(table.fullname), {"kinds": kinds, "keys": keys, "times": times}
             )
 
 
@@ -241,18 +259,19 @@ class AuditDetails:
     cause_id: UUID | None = None
 
 
-@cache
-def _outbox_insert(table: str) -> TextClause:
-    """One statement and one plan however many rows: five times faster than lists of VALUES."""
-    return text(
-        f"INSERT INTO {table} (topic, partition, key, headers, value, written_at)"  # noqa: S608, ours
-        " SELECT topic, partition, key, headers, value, :written_at FROM unnest("
-        " CAST(:topics AS text[]), CAST(:partitions AS smallint[]), CAST(:keys AS bytea[]),"
-        " CAST(:headers AS text[]), CAST(:contents AS bytea[]))"
-        " AS message (topic, partition, key, headers, value)"
-    )
+def _batches(keys: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(keys), DUE_KEYS_MOST):
+        yield keys[start : start + DUE_KEYS_MOST]
 
 
+OUTBOX = {
+    "topic": "text",
+    "partition": "smallint",
+    "key": "bytea",
+    "headers": "text",
+    "value": "bytea",
+    "written_at": "timestamptz",
+}
 AUDIT = {
     "at": "timestamptz",
     "actor": "text",
@@ -268,13 +287,22 @@ AUDIT = {
 
 
 @cache
-def _audit_insert(table: str) -> TextClause:
-    """One statement likewise: a recall writes ten thousand lines."""
-    columns = ", ".join(AUDIT)
-    arrays = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in AUDIT.items())
+def _insert(table: str, columns: tuple[tuple[str, str], ...]) -> TextClause:
+    """One statement and one plan however many rows: five times faster than lists of VALUES."""
+    names = ", ".join(name for name, _ in columns)
+    arrays = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in columns)
     return text(
-        f"INSERT INTO {table} ({columns}) SELECT {columns}"  # noqa: S608, ours
-        f" FROM unnest({arrays}) AS line ({columns})"
+        f"INSERT INTO {table} ({names}) SELECT {names}"  # noqa: S608, ours
+        f" FROM unnest({arrays}) AS row ({names})"
+    )
+
+
+@cache
+def _timer_upsert(table: str) -> TextClause:
+    return text(
+        f"INSERT INTO {table} (kind, key, due_at) SELECT * FROM unnest("  # noqa: S608, ours
+        " CAST(:kinds AS text[]), CAST(:keys AS text[]), CAST(:times AS timestamptz[]))"
+        " ON CONFLICT (kind, key) DO UPDATE SET due_at = excluded.due_at, attempts = 0"
     )
 
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 from uuid import UUID
 
-import uuid_utils.compat
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-EVENT_NAMESPACE = UUID("6f757470-6f73-7400-8000-000000000001")
+from shared.ids import named_id
+
+EVENT_NAMESPACE = "6f757470-6f73-7400-8000-000000000001"
 
 Instant = Annotated[AwareDatetime, Field(description="UTC instant, ISO 8601 with offset")]
+
+
+def event_id_of(event_type: str, record_id: UUID, version: int) -> UUID:
+    """The id of one version of a record, as its event carries it: what a `cause_id` names."""
+    return named_id(EVENT_NAMESPACE, f"{event_type}/{record_id}/{version}")
 
 
 class EventPart(BaseModel):
@@ -48,8 +54,7 @@ class Event(EventPart):
 
     @property
     def event_id(self) -> UUID:
-        name = f"{self.type}/{self.record_id}/{self.record_version}"
-        return uuid_utils.compat.uuid5(EVENT_NAMESPACE, name)
+        return event_id_of(self.type, self.record_id, self.record_version)
 
     @property
     def ordering_id(self) -> UUID:

@@ -176,7 +176,7 @@ async def test_the_withdrawal_leaves_a_trail_from_the_alert_back_to_the_discard(
 
 def version_of(event: type[Any], record_id: str, version: int) -> str:
     """The id of one version of a record, as the log carries it."""
-    return str(uuid5(EVENT_NAMESPACE, f"{event.type}/{UUID(record_id)}/{version}"))
+    return str(uuid5(UUID(EVENT_NAMESPACE), f"{event.type}/{UUID(record_id)}/{version}"))
 
 
 def assert_same(in_order: Walked, ends: BothEnds) -> None:

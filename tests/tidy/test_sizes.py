@@ -20,12 +20,13 @@ TEST_FILE_LINES_MAX = 700
 LINE_COLUMNS_MAX = 100
 ARGUMENTS_MAX = 6
 SHARED_LINES_MAX = 4_500
-# What no service imports and only the runtime chooses: the two logs, the embedded server, the
-# structure of the database. Why they have a budget of their own stands in ARCHITECTURE.md.
+# What no service imports and only the runtime chooses: the two logs and how they keep headers, the
+# driver, the embedded server, the structure of the database. Why they have a budget of their own
+# stands in ARCHITECTURE.md.
 ADAPTER_LINES_MAX = 3_500
 ADAPTERS = re.compile(
-    r"shared/(bus/(embedded|kafka|tables)|"
-    r"database/(embedded|server_folder|installation|migrate|bootstrap))"
+    r"shared/(bus/(embedded|headers|kafka|tables)|"
+    r"database/(driver|embedded|server_folder|installation|migrate|bootstrap))"
 )
 BANNED_NAMES = frozenset(
     {"util", "utils", "helper", "helpers", "common", "manager", "managers", "misc", "base"}

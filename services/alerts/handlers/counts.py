@@ -23,13 +23,10 @@ from services.alerts.domain.counting.facts import (
 )
 from services.alerts.domain.counting.policy import Detection
 from services.alerts.domain.counting.sizes import MILLI
-from services.alerts.handlers.verdicts import judge_rows
+from services.alerts.handlers.verdicts import judge_series
 from services.alerts.repository.counts import (
     Carry,
     Cell,
-    SeriesDay,
-    Sums,
-    add_to_series,
     cells_at,
     cells_in,
     counted_of_persons,
@@ -41,6 +38,12 @@ from services.alerts.repository.counts import (
 )
 from services.alerts.repository.detection import Counting, counting_in_force, counting_versions
 from services.alerts.repository.fits import StoredFit, Topic, fit_ids, read_fit
+from services.alerts.repository.series import (
+    SeriesKey,
+    Standing,
+    read_standings,
+    write_standings,
+)
 from shared.database.work import Work
 from shared.events.base import Event
 from shared.events.intake import ReportRecorded, ResultReported, ScanRecorded
@@ -125,7 +128,7 @@ async def carry_counts(work: Work, keys: Sequence[str]) -> None:
     await work.lock(*(topic_lock(topic) for topic in topics))
     days = {(Topic(cell.point_kind, cell.syndrome), cell.day) for cell in cells}
     fits = await current_fits(work, days)
-    sums: dict[SeriesDay, Sums] = {}
+    sums: dict[SeriesKey, list[int]] = {}
     carried = []
     for one in await read_cells(work, cells):
         stored = fits.get((Topic(one.cell.point_kind, one.cell.syndrome), one.cell.day))
@@ -135,9 +138,21 @@ async def carry_counts(work: Work, keys: Sequence[str]) -> None:
             _add_up(sums, one, size, doubt)
     if carried:
         await write_cells(work, carried)
-        rows = await add_to_series(work, sums)
-        await judge_rows(work, counting, rows, fits, today_in(work, counting))
+        rows = await _added_up(work, sums)
+        judged = await judge_series(work, counting, rows, fits, today_in(work, counting))
+        await write_standings(work, list({one.key: one for one in [*rows, *judged]}.values()))
     _fit_again(work, counting, days, {one.cell for one, _, _ in carried}, fits)
+
+
+async def _added_up(work: Work, sums: dict[SeriesKey, list[int]]) -> list[Standing]:
+    """The rows as they are with these differences added."""
+    stored = await read_standings(work, list(sums))
+    found = []
+    for key, by in sums.items():
+        row = stored.get(key) or Standing(*key)
+        counts = [old + more for old, more in zip(row[4:10], by, strict=True)]
+        found.append(Standing._make([*key, *counts, *row[10:]]))
+    return found
 
 
 def topic_lock(topic: Topic) -> str:
@@ -166,7 +181,7 @@ def _differs(one: Carry, size: int, doubt: int) -> bool:
     return bool(was != now or (before.size_milli, before.doubt_milli) != (size, doubt))
 
 
-def _add_up(sums: dict[SeriesDay, Sums], one: Carry, size: int, doubt: int) -> None:
+def _add_up(sums: dict[SeriesKey, list[int]], one: Carry, size: int, doubt: int) -> None:
     """Take away what was carried where it was carried; add what stands where it belongs."""
     cell, before = one.cell, one.before
     now = [one.persons, one.seen, one.records, int(one.records > 0), size, doubt]
@@ -186,9 +201,9 @@ def _add_up(sums: dict[SeriesDay, Sums], one: Carry, size: int, doubt: int) -> N
     _move(sums, cell, one.line, now)
 
 
-def _move(sums: dict[SeriesDay, Sums], cell: Cell, line: Iterable[str], by: list[int]) -> None:
+def _move(sums: dict[SeriesKey, list[int]], cell: Cell, line: Iterable[str], by: list[int]) -> None:
     for area_id in line:
-        key = (area_id, cell.point_kind, cell.syndrome, cell.day)
+        key = SeriesKey(area_id, cell.point_kind, cell.syndrome, cell.day)
         total = sums.get(key)
         sums[key] = (
             list(by) if total is None else [old + new for old, new in zip(total, by, strict=True)]

@@ -14,7 +14,11 @@ from services.alerts.domain.readings import (
     read_scan,
 )
 from services.alerts.handlers.counts import count_reports, count_results, count_scans
-from services.alerts.repository.signals import store_readings
+from services.alerts.repository.signals import (
+    record_ids_where,
+    standing_of_records,
+    store_readings,
+)
 from shared.database.work import Work
 from shared.events.base import Event
 from shared.events.intake import ReportRecorded, ResultReported, ScanRecorded
@@ -55,4 +59,9 @@ async def _store(
 ) -> None:
     readings = [reading for event in events if (reading := read(event)) is not None]
     await store_readings(work, readings)
-    work.due("record", {str(reading.record_id) for reading in readings})
+    work.due("record", {str(reading.record_id) for reading in readings if reading.lit})
+    # Thousands of co-locations say that they fall after their case has said so of all of them.
+    dark = [reading.record_id for reading in readings if not reading.lit]
+    if dark:
+        standing = await record_ids_where(work, standing_of_records(dark))
+        work.due("record", map(str, standing))

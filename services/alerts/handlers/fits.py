@@ -18,7 +18,7 @@ from services.alerts.handlers.counts import (
     today_in,
     topic_lock,
 )
-from services.alerts.handlers.verdicts import judge_rows
+from services.alerts.handlers.verdicts import judge_series
 from services.alerts.repository.detection import Counting
 from services.alerts.repository.fits import (
     FitOfDay,
@@ -32,7 +32,7 @@ from services.alerts.repository.fits import (
     write_fits,
     write_sizes,
 )
-from services.alerts.repository.series import add_silent, read_days
+from services.alerts.repository.series import add_silent, read_days, write_standings
 from shared.database.work import Work
 from shared.ids import new_id
 
@@ -91,7 +91,8 @@ async def _refit_topic(
     await _store_sizes(work, counting, topic, past, judged)
     await _add_silent(work, topic, judged, today)
     rows = await read_days(work, topic, first, today)
-    await judge_rows(work, counting, rows, _stored(topic, judged, fits), today)
+    changed = await judge_series(work, counting, rows, _stored(topic, judged, fits), today)
+    await write_standings(work, changed)
     work.timer("refit", refit_key(topic, DAILY), _tomorrow(work, counting))
 
 

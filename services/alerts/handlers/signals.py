@@ -29,18 +29,21 @@ class Judged:
 
     row: Row[Any]
     now: Standing
+    changed: bool
+    told: bool
 
-    @property
-    def changed(self) -> bool:
-        row, now = self.row, self.now
+    @classmethod
+    def of(cls, row: Row[Any], now: Standing) -> Judged:
+        """What did not stand and does not is not announced: nobody has to forget it."""
         before = (row.standing, row.area_id, row.home_area_id, row.judged_fact_version)
-        return before != (now.standing, now.area_id, now.residence_area_id, row.fact_version)
+        after = (now.standing, now.area_id, now.residence_area_id, row.fact_version)
+        changed = before != after
+        return cls(row, now, changed, changed and (now.standing or row.standing))
 
     @property
     def version(self) -> int:
-        """A signal that never stood is never announced: nobody has to forget it."""
-        told = self.now.standing or self.row.record_version > 0
-        return int(self.row.record_version) + (1 if told and self.changed else 0)
+        """The version under which it is announced; 0: it never was."""
+        return int(self.row.record_version) + (1 if self.told else 0)
 
     @property
     def cause_id(self) -> UUID:
@@ -64,11 +67,11 @@ async def judge_records(work: Work, keys: Sequence[str]) -> None:
     newest: dict[UUID, int] = {}
     for row in rows:
         newest[row.record_id] = max(newest.get(row.record_id, 0), row.fact_version)
-    judged = [Judged(row, _standing(row, newest[row.record_id])) for row in rows]
+    judged = [Judged.of(row, _standing(row, newest[row.record_id])) for row in rows]
     changed = [one for one in judged if one.changed]
     await write_standings(work, [(one.row, one.now, one.version) for one in changed])
     for one in changed:
-        if one.version > one.row.record_version:
+        if one.told:
             _announce(work, one)
     rules = await active_rules(work)
     await judge_pairs(work, await _touched(work, judged, rules), rules)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
+from datetime import date, datetime
 
 import numpy as np
-from sqlalchemy.engine import Row
 
 from services.alerts.domain.counting.sizes import MILLI
-from services.alerts.domain.detection.verdict import BoolArray, FloatArray
+from services.alerts.domain.detection.verdict import FloatArray
 from services.alerts.domain.expecting.judging import Counted, Judgement, judge, method_name
-from services.alerts.domain.expecting.tail import Method, Tail
+from services.alerts.domain.expecting.tail import Tail
 from services.alerts.repository.detection import Counting
 from services.alerts.repository.fits import StoredFit, Topic
-from services.alerts.repository.series import SeriesKey, Verdicts, write_verdicts
+from services.alerts.repository.series import Standing
 from shared.database.work import Work
 
 Fits = Mapping[tuple[Topic, date], StoredFit]
@@ -26,21 +24,21 @@ Fits = Mapping[tuple[Topic, date], StoredFit]
 class Held:
     """Rows of one topic and day with their fit; `places`: where each stands in the fit's tail."""
 
-    rows: Sequence[Row[Any]]
+    rows: Sequence[Standing]
     stored: StoredFit
     places: Sequence[int]
     denominator: str
     unfinished: bool
 
 
-async def judge_rows(
-    work: Work, counting: Counting, rows: Sequence[Row[Any]], fits: Fits, today: date
-) -> None:
-    """Rows of `series_day`: write, and pass on to the rules, what is judged otherwise than before.
-    A day without a fit waits for one."""
+async def judge_series(
+    work: Work, counting: Counting, rows: Sequence[Standing], fits: Fits, today: date
+) -> list[Standing]:
+    """Those of `rows` that are judged otherwise than before, as they are judged now; the rules are
+    told of them. A day without a fit waits for one."""
     held = _held(counting, rows, fits, today)
     if not held:
-        return
+        return []
     flat = [row for one in held for row in one.rows]
     tail = Tail(
         *(
@@ -49,24 +47,22 @@ async def judge_rows(
         )
     )
     judgement = judge(tail, _counted(held, flat), counting.policy.alpha)
-    names = {method: method_name(method, counting.policy.name) for method in Method}
     policies = [one.stored.fit.policy for one in held for _ in one.rows]
     methods = [
-        names[Method(code)] if policy == counting.policy.name else method_name(code, policy)
+        method_name(code, policy)
         for code, policy in zip(tail.method.tolist(), policies, strict=True)
     ]
-    changed = np.flatnonzero(_changed(flat, judgement, methods)).tolist()
-    verdicts = _verdicts(flat, judgement, methods, changed)
-    await write_verdicts(work, verdicts)
-    work.due("excess", {excess_key(*key) for key in verdicts.keys})
+    changed = _changed(flat, judgement, methods, work.now())
+    work.due("excess", {excess_key(*one.key) for one in changed})
+    return changed
 
 
 def excess_key(area_id: str, point_kind: str, syndrome: str, day: date) -> str:
     return f"{area_id}/{point_kind}/{syndrome}/{day.isoformat()}"
 
 
-def _held(counting: Counting, rows: Sequence[Row[Any]], fits: Fits, today: date) -> list[Held]:
-    by_day: dict[tuple[Topic, date], list[Row[Any]]] = {}
+def _held(counting: Counting, rows: Sequence[Standing], fits: Fits, today: date) -> list[Held]:
+    by_day: dict[tuple[Topic, date], list[Standing]] = {}
     for row in rows:
         by_day.setdefault((Topic(row.point_kind, row.syndrome), row.day), []).append(row)
     found = []
@@ -82,7 +78,7 @@ def _held(counting: Counting, rows: Sequence[Row[Any]], fits: Fits, today: date)
     return found
 
 
-def _counted(held: Sequence[Held], flat: Sequence[Row[Any]]) -> Counted:
+def _counted(held: Sequence[Held], flat: Sequence[Standing]) -> Counted:
     lengths = [len(one.rows) for one in held]
     share = np.repeat([one.stored.fit.share for one in held], lengths)
     unmeasured = np.repeat([one.denominator == "none" for one in held], lengths)
@@ -98,38 +94,20 @@ def _counted(held: Sequence[Held], flat: Sequence[Row[Any]]) -> Counted:
     )
 
 
-def _changed(flat: Sequence[Row[Any]], judgement: Judgement, methods: Sequence[str]) -> BoolArray:
+def _changed(
+    flat: Sequence[Standing], judgement: Judgement, methods: Sequence[str], now: datetime
+) -> list[Standing]:
     """Against what was stored last; what was never judged is always new."""
-    same = np.array([row.version > 0 and row.persons == row.judged_persons for row in flat])
-    same &= np.array([row.abstains for row in flat]) == judgement.abstains
-    same &= np.array([row.method for row in flat]) == np.array(methods)
-    for name, now in (
-        ("expected", judgement.expected),
-        ("limit_count", judgement.limit),
-        ("p_value", judgement.p_value),
-    ):
-        before = np.array([getattr(row, name) for row in flat], dtype=np.float64)
-        told = np.where(np.isfinite(now), now, np.nan)
-        same &= (before == told) | (np.isnan(before) & np.isnan(told))
-    return ~same
+    expected, limits = _told(judgement.expected), _told(judgement.limit)
+    p_values, abstains = _told(judgement.p_value), judgement.abstains.tolist()
+    found = []
+    for at, row in enumerate(flat):
+        judged = (row.persons, expected[at], limits[at], p_values[at], methods[at], abstains[at])
+        if row.version == 0 or judged != row[10:16]:
+            found.append(Standing(*row[:10], *judged, row.version + 1, now))
+    return found
 
 
-def _verdicts(
-    flat: Sequence[Row[Any]], judgement: Judgement, methods: Sequence[str], places: Sequence[int]
-) -> Verdicts:
-    return Verdicts(
-        keys=[
-            SeriesKey(flat[at].area_id, flat[at].point_kind, flat[at].syndrome, flat[at].day)
-            for at in places
-        ],
-        observed=[flat[at].persons for at in places],
-        expected=_told(judgement.expected, places),
-        limits=_told(judgement.limit, places),
-        p_values=_told(judgement.p_value, places),
-        methods=[methods[at] for at in places],
-        abstains=judgement.abstains[places].tolist() if places else [],
-    )
-
-
-def _told(values: FloatArray, places: Sequence[int]) -> list[float | None]:
-    return [value if np.isfinite(value) else None for value in values[list(places)].tolist()]
+def _told(values: FloatArray) -> list[float | None]:
+    known = np.isfinite(values).tolist()
+    return [one if is_known else None for one, is_known in zip(values.tolist(), known, strict=True)]

@@ -68,8 +68,9 @@ def _create_facts() -> None:
 def _create_series() -> None:
     op.create_table(
         "series_day",
-        *_required(sa.Text(), "area_id", "point_kind", "syndrome"),
+        *_required(sa.Text(), "point_kind", "syndrome"),
         *_required(sa.Date(), "day"),
+        *_required(sa.Text(), "area_id"),
         *_required(sa.Integer(), "persons", "seen", "records", "sites"),
         *_required(sa.BigInteger(), "size_milli", "doubt_milli"),
         sa.Column("judged_persons", sa.Integer(), nullable=False, server_default="0"),
@@ -80,10 +81,10 @@ def _create_series() -> None:
         sa.Column("abstains", sa.SmallInteger(), nullable=False, server_default="0"),
         sa.Column("version", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("judged_at", sa.DateTime(timezone=True)),
-        sa.PrimaryKeyConstraint("area_id", *TOPIC, name="pk_series_day"),
+        sa.PrimaryKeyConstraint(*TOPIC, "area_id", name="pk_series_day"),
         schema="alerts",
     )
-    op.create_index("ix_series_day_kind_day", "series_day", list(TOPIC), schema="alerts")
+    op.create_index("ix_series_day_area_id_day", "series_day", ["area_id", "day"], schema="alerts")
 
 
 def _create_fits() -> None:

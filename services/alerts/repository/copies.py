@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Table, select
-from sqlalchemy.dialects.postgresql import insert
 
 from services.alerts.tables import case, household, person, place
+from shared.database.rows import upsert
 from shared.database.work import Work
 from shared.events.base import Event
 from shared.events.intake import MembershipDeclared, PersonChanged, PlaceChanged
@@ -90,18 +90,7 @@ async def members_before(reader: Reader, events: Sequence[MembershipDeclared]) -
 
 
 async def _store(work: Work, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    if not rows:
-        return
-    statement = insert(table)
-    key = list(table.primary_key.columns)
-    await work.execute(
-        statement.on_conflict_do_update(
-            index_elements=key,
-            set_={name: statement.excluded[name] for name in rows[0] if name != key[0].name},
-            where=table.c.version < statement.excluded.version,
-        ),
-        rows,
-    )
+    await upsert(work, table, rows, newer="version")
 
 
 def _newest(events: Sequence[Known]) -> list[Known]:

@@ -312,31 +312,6 @@ WRITE_CELLS = text(
         doubt_milli = excluded.doubt_milli
     """  # noqa: S608 - columns of our own
 )
-SERIES = {"area_id": "text", "point_kind": "text", "syndrome": "text", "day": "date"}
-# In this order; `sites` counts those that spoke.
-ADDED = {
-    "persons": "integer",
-    "seen": "integer",
-    "records": "integer",
-    "sites": "integer",
-    "size_milli": "bigint",
-    "doubt_milli": "bigint",
-}
-ADD = text(
-    f"""
-    INSERT INTO alerts.series_day AS series
-        (area_id, point_kind, syndrome, day, persons, seen, records, sites, size_milli,
-         doubt_milli)
-    SELECT * FROM {given(SERIES | ADDED)}
-    ON CONFLICT (area_id, point_kind, syndrome, day) DO UPDATE
-    SET persons = series.persons + excluded.persons, seen = series.seen + excluded.seen,
-        records = series.records + excluded.records, sites = series.sites + excluded.sites,
-        size_milli = series.size_milli + excluded.size_milli,
-        doubt_milli = series.doubt_milli + excluded.doubt_milli
-    RETURNING *
-    """  # noqa: S608 - columns of our own
-)
-Sums = list[int]
 
 
 async def write_cells(work: Work, carried: Sequence[tuple[Carry, int, int]]) -> None:
@@ -358,20 +333,6 @@ async def write_cells(work: Work, carried: Sequence[tuple[Carry, int, int]]) -> 
 
 def _cell_columns(cells: Sequence[Cell]) -> dict[str, str]:
     return {name: column([cell[at] for cell in cells]) for at, name in enumerate(CELL)}
-
-
-SeriesDay = tuple[str, str, str, date]
-
-
-async def add_to_series(work: Work, sums: dict[SeriesDay, Sums]) -> Sequence[Row[Any]]:
-    """Add these differences; the rows as they stand then."""
-    keys = sorted(sums)
-    if not keys:
-        return []
-    columns = {name: column([key[at] for key in keys]) for at, name in enumerate(SERIES)}
-    for at, name in enumerate(ADDED):
-        columns[name] = column([sums[key][at] for key in keys])
-    return (await work.execute(ADD, columns)).all()
 
 
 async def zones_of(reader: Reader, area_ids: Iterable[str]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import select, text
@@ -13,7 +13,6 @@ from sqlalchemy.engine import Row
 from services.alerts.domain.detection.verdict import Abstention
 from services.alerts.domain.excess import Excess
 from services.alerts.repository.columns import column, given
-from services.alerts.repository.counts import SERIES
 from services.alerts.repository.fits import Topic
 from services.alerts.tables import series_day, standard
 from shared.access import Viewer
@@ -31,38 +30,70 @@ class SeriesKey(NamedTuple):
     day: date
 
 
-@dataclass(frozen=True, slots=True)
-class Verdicts:
-    """What is to be stored, by column; `observed` is what was judged upon."""
+class Standing(NamedTuple):
+    """A row of `series_day`: its counts (`sites`: those that spoke), and how it was judged last."""
 
-    keys: Sequence[SeriesKey]
-    observed: Sequence[int]
-    expected: Sequence[float | None]
-    limits: Sequence[float | None]
-    p_values: Sequence[float | None]
-    methods: Sequence[str]
-    abstains: Sequence[int]
+    area_id: str
+    point_kind: str
+    syndrome: str
+    day: date
+    persons: int = 0
+    seen: int = 0
+    records: int = 0
+    sites: int = 0
+    size_milli: int = 0
+    doubt_milli: int = 0
+    judged_persons: int = 0
+    expected: float | None = None
+    limit_count: float | None = None
+    p_value: float | None = None
+    method: str = ""
+    abstains: int = 0
+    version: int = 0
+    judged_at: datetime | None = None
+
+    @property
+    def key(self) -> SeriesKey:
+        return SeriesKey(*self[:4])
 
 
-VERDICT = SERIES | {
-    "observed": "integer",
+KEY = {"area_id": "text", "point_kind": "text", "syndrome": "text", "day": "date"}
+STANDING = KEY | {
+    "persons": "integer",
+    "seen": "integer",
+    "records": "integer",
+    "sites": "integer",
+    "size_milli": "bigint",
+    "doubt_milli": "bigint",
+    "judged_persons": "integer",
     "expected": "float8",
     "limit_count": "float8",
     "p_value": "float8",
     "method": "text",
     "abstains": "smallint",
+    "version": "integer",
+    "judged_at": "timestamptz",
 }
+READ = text(
+    f"""
+    SELECT {", ".join(f"series.{name}" for name in STANDING)}
+    FROM {given(KEY)}
+    CROSS JOIN LATERAL (
+        SELECT * FROM alerts.series_day AS found
+        WHERE found.area_id = given.area_id AND found.point_kind = given.point_kind
+            AND found.syndrome = given.syndrome AND found.day = given.day
+        OFFSET 0
+    ) AS series
+    """  # noqa: S608 - columns of our own
+)
+_SET = ", ".join(f"{name} = excluded.{name}" for name in STANDING if name not in KEY)
 WRITE = text(
     f"""
-    UPDATE alerts.series_day AS series
-    SET judged_persons = given.observed, expected = given.expected,
-        limit_count = given.limit_count, p_value = given.p_value,
-        method = given.method, abstains = given.abstains, version = series.version + 1,
-        judged_at = :judged_at
-    FROM {given(VERDICT)}
-    WHERE series.area_id = given.area_id AND series.point_kind = given.point_kind
-        AND series.syndrome = given.syndrome AND series.day = given.day
-    """  # noqa: S608 - columns of our own
+    INSERT INTO alerts.series_day ({", ".join(STANDING)})
+    SELECT {", ".join("coalesce(method, '')" if one == "method" else one for one in STANDING)}
+    FROM {given(STANDING)}
+    ON CONFLICT (point_kind, syndrome, day, area_id) DO UPDATE SET {_SET}
+    """  # noqa: S608
 )
 SILENT = text(
     """
@@ -76,23 +107,21 @@ SILENT = text(
 )
 
 
-async def write_verdicts(work: Work, verdicts: Verdicts) -> None:
-    """New judgements, each a new version."""
-    if not verdicts.keys:
-        return
-    await work.execute(
-        WRITE,
-        {
-            "judged_at": work.now(),
-            **{name: column([key[at] for key in verdicts.keys]) for at, name in enumerate(SERIES)},
-            "observed": column(verdicts.observed),
-            "expected": column(verdicts.expected),
-            "limit_count": column(verdicts.limits),
-            "p_value": column(verdicts.p_values),
-            "method": column(verdicts.methods),
-            "abstains": column(verdicts.abstains),
-        },
-    )
+async def read_standings(reader: Reader, keys: Sequence[SeriesKey]) -> dict[SeriesKey, Standing]:
+    """Of those that there are."""
+    asked = {name: column([key[at] for key in keys]) for at, name in enumerate(KEY)}
+    found = (Standing._make(row) for row in await reader.execute(READ, asked))
+    return {one.key: one for one in found}
+
+
+async def write_standings(work: Work, standings: Sequence[Standing]) -> None:
+    """As they are now; under the lock of their topics, which all who write them take."""
+    if standings:
+        ordered = sorted(standings)
+        columns = zip(*ordered, strict=True)
+        await work.execute(
+            WRITE, {name: column(values) for name, values in zip(STANDING, columns, strict=True)}
+        )
 
 
 async def add_silent(work: Work, topic: Topic, silent: Sequence[tuple[str, date]]) -> None:
@@ -110,17 +139,16 @@ async def add_silent(work: Work, topic: Topic, silent: Sequence[tuple[str, date]
 
 async def read_days(
     reader: Reader, topic: Topic, first_day: date, last_day: date
-) -> Sequence[Row[Any]]:
+) -> list[Standing]:
     """All series of a topic between two days, both included."""
-    return (
-        await reader.execute(
-            select(series_day).where(
-                series_day.c.point_kind == topic.point_kind,
-                series_day.c.syndrome == topic.syndrome,
-                series_day.c.day.between(first_day, last_day),
-            )
+    rows = await reader.execute(
+        select(*(series_day.c[name] for name in STANDING)).where(
+            series_day.c.point_kind == topic.point_kind,
+            series_day.c.syndrome == topic.syndrome,
+            series_day.c.day.between(first_day, last_day),
         )
-    ).all()
+    )
+    return [Standing._make(row) for row in rows]
 
 
 async def excesses_within(

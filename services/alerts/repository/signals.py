@@ -6,12 +6,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Executable, any_, bindparam, func, or_, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Uuid, any_, cast, func, or_, select, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Row
 
 from services.alerts.domain.readings import OF_THE_CASE, Reading, Standing
@@ -19,6 +18,7 @@ from services.alerts.domain.signals import Signal
 from services.alerts.tables import case, person, place, signal, standard
 from shared.access import Viewer
 from shared.areas import visible
+from shared.database.rows import update, upsert
 from shared.database.work import Work
 from shared.policy import Reader
 
@@ -51,24 +51,14 @@ async def store_readings(work: Work, readings: Sequence[Reading]) -> None:
     if not newest:
         return
     # In order of id: two batches that meet wait for each other and do not deadlock.
-    rows = [_row_of(newest[signal_id]) for signal_id in sorted(newest)]
-    await work.execute(_upsert(), rows)
+    rows = [_row_of(signal_id, newest[signal_id]) for signal_id in sorted(newest)]
+    await upsert(work, signal, rows, newer="fact_version")
 
 
-@cache
-def _upsert() -> Executable:
-    statement = insert(signal)
-    return statement.on_conflict_do_update(
-        index_elements=[signal.c.id],
-        set_={name: statement.excluded[name] for name in FACTS},
-        where=signal.c.fact_version < statement.excluded.fact_version,
-    )
-
-
-def _row_of(reading: Reading) -> dict[str, Any]:
+def _row_of(signal_id: UUID, reading: Reading) -> dict[str, Any]:
     where = reading.where
     return {
-        "id": reading.id,
+        "id": signal_id,
         **{name: getattr(reading, name) for name in FACTS if name not in PLACES},
         **{name: getattr(where, name) for name in PLACES},
     }
@@ -94,7 +84,7 @@ async def lock_signals_of(work: Work, record_ids: Sequence[UUID]) -> Sequence[Ro
             .outerjoin(place, place.c.place_id == signal.c.place_id)
             .outerjoin(person, person.c.person_id == signal.c.person_id)
             .outerjoin(case, case.c.case_id == signal.c.case_id)
-            .where(signal.c.record_id.in_(record_ids))
+            .where(signal.c.record_id == any_(cast(list(record_ids), ARRAY(Uuid))))
             .order_by(signal.c.id)
             .with_for_update(of=signal, key_share=True)
         )
@@ -103,30 +93,18 @@ async def lock_signals_of(work: Work, record_ids: Sequence[UUID]) -> Sequence[Ro
 
 async def write_standings(work: Work, changes: Sequence[tuple[Row[Any], Standing, int]]) -> None:
     """What each signal amounts to now, and the version under which that is announced."""
-    if not changes:
-        return
-    await work.execute(
-        update(signal)
-        .where(signal.c.id == bindparam("signal_id"))
-        .values(
-            standing=bindparam("now_standing"),
-            area_id=bindparam("now_area_id"),
-            home_area_id=bindparam("now_home_area_id"),
-            judged_fact_version=signal.c.fact_version,
-            record_version=bindparam("now_version"),
-            judged_at=work.now(),
-        ),
-        [
-            {
-                "signal_id": row.id,
-                "now_standing": standing.standing,
-                "now_area_id": standing.area_id,
-                "now_home_area_id": standing.residence_area_id,
-                "now_version": version,
-            }
-            for row, standing, version in changes
-        ],
-    )
+    rows = [
+        {
+            "id": row.id,
+            "standing": standing.standing,
+            "area_id": standing.area_id,
+            "home_area_id": standing.residence_area_id,
+            "judged_fact_version": row.fact_version,
+            "record_version": version,
+        }
+        for row, standing, version in changes
+    ]
+    await update(work, signal, rows, judged_at=work.now())
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +208,10 @@ WITHIN = {
 }
 
 
+def standing_of_records(record_ids: Sequence[UUID]) -> ColumnElement[bool]:
+    return signal.c.standing & (signal.c.record_id == any_(cast(list(record_ids), ARRAY(Uuid))))
+
+
 async def record_ids_where(reader: Reader, condition: ColumnElement[bool]) -> list[UUID]:
     """The records of the signals that meet a condition."""
     rows = await reader.execute(select(signal.c.record_id).where(condition).distinct())
@@ -237,7 +219,8 @@ async def record_ids_where(reader: Reader, condition: ColumnElement[bool]) -> li
 
 
 def of_cases(case_ids: Sequence[UUID]) -> ColumnElement[bool]:
-    return signal.c.case_id.in_(case_ids)
+    """What its fact has put out, no case lights."""
+    return signal.c.case_id.in_(case_ids) & signal.c.lit
 
 
 def of_places(place_ids: Sequence[UUID]) -> ColumnElement[bool]:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import text
 
 from services.intake.domain.verdicts import Restriction
 from services.intake.tables import case_copy, order_copy
+from shared.database.rows import upsert
 from shared.database.work import ReadSession, Work
 
 _RESTRICTIONS = text(
@@ -38,22 +38,8 @@ async def find_restrictions(
 
 
 async def write_orders(work: Work, rows: Sequence[Mapping[str, Any]]) -> None:
-    await _write_copies(work, order_copy, "order_id", rows)
+    await upsert(work, order_copy, rows, newer="version")
 
 
 async def write_cases(work: Work, rows: Sequence[Mapping[str, Any]]) -> None:
-    await _write_copies(work, case_copy, "case_id", rows)
-
-
-async def _write_copies(
-    work: Work, table: Table, key: str, rows: Sequence[Mapping[str, Any]]
-) -> None:
-    statement = insert(table)
-    await work.execute(
-        statement.on_conflict_do_update(
-            index_elements=[table.c[key]],
-            set_={name: statement.excluded[name] for name in rows[0] if name != key},
-            where=table.c.version < statement.excluded.version,
-        ),
-        rows,
-    )
+    await upsert(work, case_copy, rows, newer="version")

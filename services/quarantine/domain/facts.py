@@ -5,16 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
-from uuid import UUID, uuid5
+from uuid import UUID
 
-from shared.events.base import EVENT_NAMESPACE, Event
+from shared.events.base import event_id_of
 from shared.events.intake import ScanRecorded
 from shared.events.tracing import CaseChanged, ContactChanged
-
-
-def event_id_of(event: type[Event], record_id: UUID, version: int) -> UUID:
-    """The id of the event that told this version of a record: the cause of what follows from it."""
-    return uuid5(EVENT_NAMESPACE, f"{event.type}/{record_id}/{version}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +27,7 @@ class CaseFact:
 
     @property
     def event_id(self) -> UUID:
-        return event_id_of(CaseChanged, self.id, self.version)
+        return event_id_of(CaseChanged.type, self.id, self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +46,7 @@ class ContactFact:
 
     @property
     def event_id(self) -> UUID:
-        return event_id_of(ContactChanged, self.id, self.version)
+        return event_id_of(ContactChanged.type, self.id, self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +65,7 @@ class ScanFact:
 
     @property
     def event_id(self) -> UUID:
-        return event_id_of(ScanRecorded, self.id, self.version)
+        return event_id_of(ScanRecorded.type, self.id, self.version)
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from services.quarantine.domain.breaches import (
     breach_id,
     judge_scan,
 )
-from services.quarantine.domain.facts import ScanFact, event_id_of
+from services.quarantine.domain.facts import ScanFact
 from services.quarantine.domain.orders import Order, by_person
 from services.quarantine.repository.breaches import (
     load_breaches,
@@ -26,7 +26,7 @@ from services.quarantine.repository.breaches import (
 )
 from services.quarantine.repository.orders import load_orders
 from shared.database.work import AuditDetails, Work
-from shared.events.base import Evidence
+from shared.events.base import Evidence, event_id_of
 from shared.events.quarantine import BreachChanged, OrderChanged
 
 OWN_TO_SCANS = frozenset({SCAN_WITHDRAWN, SCAN_OF_ANOTHER_PERSON, PERMITTED_JOURNEY})
@@ -44,13 +44,14 @@ async def judge_scanned(work: Work, keys: Sequence[str]) -> None:
 async def judge_breaches(work: Work, keys: Sequence[str]) -> None:
     """Recompute the breaches of these persons; the caller holds `breaches/<person>` for each."""
     person_ids = [UUID(key) for key in keys]
-    orders = by_person(await load_orders(work, person_ids))
     scans = await load_scans(work, person_ids)
     known = await load_breaches(work, person_ids)
+    # Most who come under order or out of it were not seen meanwhile.
+    orders = by_person(await load_orders(work, list(scans)))
     written: list[Breach] = []
-    for person_id in person_ids:
+    for person_id, seen in scans.items():
         own = orders.get(person_id, [])
-        for scan in sorted(scans.get(person_id, []), key=lambda item: (item.occurred_at, item.id)):
+        for scan in sorted(seen, key=lambda item: (item.occurred_at, item.id)):
             judgement = judge_scan(person_id, scan, own)
             before = known.get(breach_id(person_id, scan.id))
             after = _breach_of(person_id, scan, judgement, before, own)
@@ -109,7 +110,7 @@ def _cause_of(
         return scan.event_id
     wanted = judgement.order.id if judgement.order else before.order_id
     order = next((one for one in orders if one.id == wanted), None)
-    return event_id_of(OrderChanged, order.id, order.version) if order else scan.event_id
+    return event_id_of(OrderChanged.type, order.id, order.version) if order else scan.event_id
 
 
 def _announce(work: Work, breach: Breach, orders: Sequence[Order]) -> None:

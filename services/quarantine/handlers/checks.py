@@ -23,7 +23,12 @@ from services.quarantine.repository.checks import (
     load_checks,
     save_checks,
 )
-from services.quarantine.repository.orders import find_order, lock_orders, save_checks_after
+from services.quarantine.repository.orders import (
+    find_order,
+    lock_orders,
+    lock_orders_with_checks,
+    save_checks_after,
+)
 from shared.access import Viewer
 from shared.database.work import AuditDetails, Work
 from shared.errors import FieldProblem
@@ -58,7 +63,7 @@ async def fire_order_end(work: Work, keys: Sequence[str]) -> None:
 
 async def judge_checks(work: Work, keys: Sequence[str]) -> None:
     """Bring the check-ins of these orders to what they should be at this instant."""
-    await _settle(work, await lock_orders(work, [UUID(key) for key in keys]), {})
+    await _settle(work, await lock_orders_with_checks(work, [UUID(key) for key in keys]), {})
 
 
 async def record_check_in(work: Work, viewer: Viewer, command: CheckInCommand) -> Check:

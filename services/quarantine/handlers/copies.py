@@ -12,6 +12,7 @@ from uuid import UUID
 
 from services.quarantine.domain.facts import ScanFact
 from services.quarantine.repository.copies import (
+    lock_cases,
     persons_in_areas,
     persons_of_cases,
     persons_with_disease,
@@ -29,6 +30,8 @@ from shared.events.policy import PolicyChanged
 from shared.events.tracing import CaseChanged, ContactChanged
 
 ANY_DISEASE = "*"
+# What the order of a contact takes from the case.
+OF_CONTACTS = ("person_id", "disease", "reported_at", "area_id")
 Told = TypeVar("Told", bound=Event)
 
 
@@ -65,7 +68,8 @@ async def hear_contacts(work: Work, events: Sequence[ContactChanged]) -> None:
 
 
 async def hear_cases(work: Work, events: Sequence[CaseChanged]) -> None:
-    """Keep the cases; they and everybody exposed to them are due."""
+    """Keep the cases; their persons are due, and everybody exposed to them where they tell other
+    than before what an order of a contact rests on. Whether the contact stands it says itself."""
     told = newest(events)
     if not told:
         return
@@ -83,8 +87,14 @@ async def hear_cases(work: Work, events: Sequence[CaseChanged]) -> None:
         }
         for event in told
     ]
+    known = await lock_cases(work, [event.record_id for event in told])
     await store_newest(work, case_copy, rows)
-    work.due("case", (str(event.record_id) for event in told))
+    for event, row in zip(told, rows, strict=True):
+        before = known.get(event.record_id)
+        if before is None or any(row[name] != getattr(before, name) for name in OF_CONTACTS):
+            work.due("case", [str(event.record_id)])
+        else:
+            work.due("person", [str(event.person_id)])
 
 
 async def hear_persons(work: Work, events: Sequence[PersonChanged]) -> None:

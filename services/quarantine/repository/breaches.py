@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, select, text, tuple_
-from sqlalchemy.dialects.postgresql import insert
 
 from services.quarantine.domain.breaches import Breach
 from services.quarantine.domain.facts import ScanFact
@@ -16,6 +15,7 @@ from services.quarantine.repository.among import among
 from services.quarantine.tables import breach, order, scan_copy, standard
 from shared.access import Viewer
 from shared.areas import visible
+from shared.database.rows import upsert
 from shared.database.work import Work
 from shared.policy import Reader
 
@@ -87,15 +87,7 @@ async def save_breaches(work: Work, breaches: Sequence[Breach], changed_at: date
         {name: getattr(one, name) for name in names} | {"changed_at": changed_at}
         for one in breaches
     ]
-    statement = insert(breach)
-    if rows:
-        await work.execute(
-            statement.on_conflict_do_update(
-                index_elements=[breach.c.id],
-                set_={name: statement.excluded[name] for name in rows[0] if name != "id"},
-            ),
-            rows,
-        )
+    await upsert(work, breach, rows)
 
 
 async def list_breaches(

@@ -14,6 +14,7 @@ from services.quarantine.repository.among import among
 from services.quarantine.tables import check, check_in, order, standard
 from shared.access import Viewer
 from shared.areas import visible
+from shared.database.rows import upsert
 from shared.database.work import Work
 from shared.policy import Reader
 
@@ -37,15 +38,7 @@ async def load_check_ins(reader: Reader, order_ids: Sequence[UUID]) -> dict[UUID
 async def save_checks(work: Work, checks: Sequence[Check]) -> None:
     """Write these versions."""
     rows = [{column.name: getattr(one, column.name) for column in check.columns} for one in checks]
-    statement = insert(check)
-    if rows:
-        await work.execute(
-            statement.on_conflict_do_update(
-                index_elements=[check.c.id],
-                set_={name: statement.excluded[name] for name in rows[0] if name != "id"},
-            ),
-            rows,
-        )
+    await upsert(work, check, rows)
 
 
 async def add_check_in(work: Work, row: Mapping[str, Any]) -> bool:

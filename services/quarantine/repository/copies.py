@@ -7,11 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Table, select, text, union
-from sqlalchemy.dialects.postgresql import insert
 
 from services.quarantine.domain.facts import CaseFact, ContactFact, PersonFacts, ScanFact
 from services.quarantine.repository.among import among
 from services.quarantine.tables import case_copy, contact_copy, person_copy, scan_copy, standard
+from shared.database.rows import upsert
 from shared.database.work import Work
 from shared.policy import Reader
 
@@ -19,15 +19,14 @@ from shared.policy import Reader
 async def store_newest(work: Work, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Upsert one row per record, in the order of keys so that two batches cannot deadlock."""
     key = next(iter(table.primary_key.columns)).name
-    statement = insert(table)
-    await work.execute(
-        statement.on_conflict_do_update(
-            index_elements=[table.c[key]],
-            set_={name: statement.excluded[name] for name in rows[0] if name != key},
-            where=table.c.version < statement.excluded.version,
-        ),
-        sorted(rows, key=lambda row: str(row[key])),
-    )
+    await upsert(work, table, sorted(rows, key=lambda row: row[key].int), newer="version")
+
+
+async def lock_cases(work: Work, case_ids: Sequence[UUID]) -> dict[UUID, CaseFact]:
+    """Those of these cases that are known, held until the transaction ends."""
+    statement = select(case_copy).where(among(case_copy.c.id, case_ids)).order_by(case_copy.c.id)
+    rows = await work.execute(statement.with_for_update())
+    return {row.id: CaseFact(**row._mapping) for row in rows}
 
 
 STORE_SCANS = text(
@@ -78,7 +77,17 @@ async def load_persons(reader: Reader, person_ids: Sequence[UUID]) -> dict[UUID,
         for row in await reader.execute(select(case_copy).where(among(case_copy.c.id, wanted)))
     }
     for row in contacts:
-        fact = ContactFact(**row._mapping, case=known.get(row.case_id))
+        fact = ContactFact(
+            row.id,
+            row.version,
+            row.person_id,
+            row.case_id,
+            row.degree,
+            row.disease,
+            row.last_exposure_at,
+            row.standing,
+            case=known.get(row.case_id),
+        )
         facts[row.person_id].contacts.append(fact)
     return facts
 

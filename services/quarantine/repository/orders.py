@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, Text, cast, select
-from sqlalchemy.dialects.postgresql import insert
 
 from services.quarantine.domain.measures import Terms
 from services.quarantine.domain.orders import Order, OrderContent, SupportLine
 from services.quarantine.repository.among import among
+from services.quarantine.tables import check, standard
 from services.quarantine.tables import order as order_table
-from services.quarantine.tables import standard
 from shared.access import Viewer
 from shared.areas import visible
+from shared.database.rows import update, upsert
 from shared.database.work import Work
 from shared.policy import Reader
 
@@ -39,6 +38,14 @@ async def lock_orders(work: Work, order_ids: Sequence[UUID]) -> list[Order]:
     return await _locked(work, among(COLUMNS.id, order_ids))
 
 
+async def lock_orders_with_checks(work: Work, order_ids: Sequence[UUID]) -> list[Order]:
+    """Those of these orders that owe a check-in, may come to owe one, or ever did."""
+    owed = select(check.c.id).where(check.c.order_id == COLUMNS.id).exists()
+    return await _locked(
+        work, among(COLUMNS.id, order_ids) & ((COLUMNS.status != "withdrawn") | owed)
+    )
+
+
 async def _locked(work: Work, condition: Any) -> list[Order]:
     # No key update: a breach that refers to the order need not wait for it.
     statement = ORDERS.where(condition).order_by(COLUMNS.id)
@@ -55,31 +62,21 @@ async def load_orders(reader: Reader, person_ids: Sequence[UUID]) -> list[Order]
 async def save_orders(
     work: Work, orders: Sequence[tuple[Order, UUID | None]], changed_at: datetime
 ) -> None:
-    """Write these versions with their causes, one by one in the order given.
+    """Write these versions with their causes, one after the other in the order given.
 
     What closes must be written before what opens: the unique index allows one open order.
     """
-    statement = insert(order_table)
     rows = [
         {**_row(order), "cause_id": cause_id, "changed_at": changed_at}
         for order, cause_id in orders
     ]
-    if rows:
-        await work.execute(
-            statement.on_conflict_do_update(
-                index_elements=[COLUMNS.id],
-                set_={name: statement.excluded[name] for name in rows[0] if name != "id"},
-            ),
-            rows,
-        )
+    await upsert(work, order_table, rows)
 
 
 async def save_checks_after(work: Work, moved: Sequence[tuple[UUID, datetime]]) -> None:
     """How far the check-ins of these orders are settled; no new version of the order."""
-    for order_id, after_at in moved:
-        await work.execute(
-            order_table.update().where(COLUMNS.id == order_id).values(checks_after_at=after_at)
-        )
+    rows = [{"id": order_id, "checks_after_at": after_at} for order_id, after_at in moved]
+    await update(work, order_table, rows)
 
 
 async def find_order(reader: Reader, viewer: Viewer, order_id: UUID) -> Row[Any] | None:
@@ -114,8 +111,8 @@ def _terms_of(text: str) -> Terms:
 
 
 @lru_cache(TERMS_REMEMBERED)
-def _written(terms: Terms) -> dict[str, Any]:
-    return terms.model_dump(mode="json")
+def _written(terms: Terms) -> str:
+    return terms.model_dump_json()
 
 
 def order_of(row: Row[Any]) -> Order:
@@ -165,8 +162,9 @@ def _row(order: Order) -> dict[str, Any]:
         "area_id": content.area_id,
         "supports": [
             {
-                **asdict(line),
+                "kind": line.kind,
                 "id": str(line.id),
+                "degree": line.degree,
                 "from_at": line.from_at.isoformat(),
                 "until_at": line.until_at.isoformat(),
             }

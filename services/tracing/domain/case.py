@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Literal
-from uuid import UUID, uuid5
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from shared.events.base import EVENT_NAMESPACE
+from shared.events.base import event_id_of
 from shared.events.intake import CaseDeclared, ResultReported
 from shared.events.tracing import Classification
 
@@ -140,11 +140,6 @@ def start_of_day(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)
 
 
-def version_id(event_type: str, record_id: UUID, version: int) -> UUID:
-    """The id of one version of a record, as its event carries it: what a `cause_id` names."""
-    return uuid5(EVENT_NAMESPACE, f"{event_type}/{record_id}/{version}")
-
-
 def _reported_at(item: CaseEvidence, zone: ZoneInfo) -> datetime:
     """An instant where there is one; of a mere date, its first moment."""
     if item.reported_at is not None:
@@ -189,4 +184,4 @@ def _cause(evidence: Sequence[CaseEvidence], discard: Verdict | None) -> UUID | 
     last = max(withdrawn, key=lambda item: (item.recorded_at, item.id), default=None)
     if last is None:
         return None
-    return version_id(EVENT_TYPES[last.kind], last.id, last.version)
+    return event_id_of(EVENT_TYPES[last.kind], last.id, last.version)

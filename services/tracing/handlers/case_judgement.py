@@ -20,7 +20,6 @@ from services.tracing.domain.case import (
     CaseEvidence,
     area_of_case,
     assess_case,
-    version_id,
 )
 from services.tracing.domain.exposure import Contact, Exposed, Source, merge_degrees
 from services.tracing.domain.window import (
@@ -48,7 +47,7 @@ from services.tracing.repository.flagged import Watching, flag, unflag
 from services.tracing.repository.policies import WindowsDocument, windows_in_force, zone_of_area
 from services.tracing.repository.watched import own_places
 from shared.database.work import AuditDetails, Work
-from shared.events.base import Evidence
+from shared.events.base import Evidence, event_id_of
 from shared.events.tracing import CaseChanged
 from shared.policy import PolicyInForce, Reader
 
@@ -213,7 +212,7 @@ async def _emptied(reader: Reader, stored: Any) -> dict[str, Any]:
         "standing": False,
         "classification": "discarded",
         "reason": "its evidence was corrected and is none any more",
-        "cause_id": version_id(EVENT_TYPES[last[0]], last[1], last[2]) if last else None,
+        "cause_id": event_id_of(EVENT_TYPES[last[0]], last[1], last[2]) if last else None,
         "evidence": [],
         "set_aside": [],
     }
@@ -249,7 +248,7 @@ async def _write_case(
         id=values["id"],
         person_id=values["person_id"],
         disease=values["disease"],
-        version_id=version_id(CaseChanged.type, values["id"], version),
+        version_id=event_id_of(CaseChanged.type, values["id"], version),
         standing=values["standing"],
         reason=values["reason"],
         policy=values["policy"],

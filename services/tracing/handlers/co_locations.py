@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from services.tracing.domain.case import version_id
 from services.tracing.domain.co_location import CoLocation, co_locations
 from services.tracing.handlers.contact_changes import CaseFacts, revised_evidence, withdraw
 from services.tracing.repository.cases import load_cases
@@ -22,14 +21,19 @@ from services.tracing.repository.co_locations import (
     parse_co_location_key,
     save_co_locations,
     stored_at,
+    withdraw_co_locations,
 )
 from shared.database.work import AuditDetails, Work
-from shared.events.base import Evidence
+from shared.events.base import event_id_of
 from shared.events.tracing import CaseChanged, CoLocationChanged
 
 ROW = (
     "id", "case_id", "place_id", "place_kind", "person_id", "visit_id", "from_at", "until_at",
     "minutes", "reason",
+)  # fmt: skip
+SAID_AS_STORED = (
+    "recorded_at", "case_id", "person_id", "visit_id", "place_id", "place_kind", "from_at",
+    "until_at", "minutes", "evidence", "standing", "reason", "cause_id", "policy",
 )  # fmt: skip
 
 
@@ -58,10 +62,12 @@ async def judge_co_locations(work: Work, keys: Sequence[str]) -> None:
         for record_id, known in stored.items()
         if known.standing and not (record_id in wanted and cases[known.case_id].standing)
     )
+    await save_co_locations(work, rows)
     if gone:
-        rows += await _withdrawn(work, cases, gone)
+        fallen = await _withdrawn(work, cases, gone)
+        await withdraw_co_locations(work, fallen)
+        rows += fallen
     if rows:
-        await save_co_locations(work, rows)
         areas = await areas_of(work, sorted({row["place_id"] for row in rows}))
         for row in rows:
             _tell(work, cases[row["case_id"]], row, areas.get(row["place_id"]))
@@ -74,7 +80,7 @@ async def _cases(work: Work, case_ids: set[UUID]) -> dict[UUID, CaseFacts]:
             id=row.id,
             person_id=row.person_id,
             disease=row.disease,
-            version_id=version_id(CaseChanged.type, row.id, row.version),
+            version_id=event_id_of(CaseChanged.type, row.id, row.version),
             standing=row.standing,
             reason=row.reason,
             policy=row.policy,
@@ -109,28 +115,17 @@ async def _withdrawn(
 
 def _tell(work: Work, case: CaseFacts, row: Mapping[str, Any], area_id: str | None) -> None:
     work.announce(
-        CoLocationChanged(
-            record_id=row["id"],
-            record_version=row["version"],
-            occurred_at=row["from_at"],
-            recorded_at=row["recorded_at"],
-            exercise=case.exercise,
-            case_id=case.id,
-            case_person_id=case.person_id,
-            person_id=row["person_id"],
-            visit_id=row["visit_id"],
-            place_id=row["place_id"],
-            place_kind=row["place_kind"],
-            area_id=area_id,
-            disease=case.disease,
-            from_at=row["from_at"],
-            until_at=row["until_at"],
-            minutes=row["minutes"],
-            evidence=tuple(Evidence.model_validate(item) for item in row["evidence"]),
-            standing=row["standing"],
-            reason=row["reason"],
-            cause_id=row["cause_id"],
-            policy=row["policy"],
+        CoLocationChanged.model_validate(
+            {name: row[name] for name in SAID_AS_STORED}
+            | {
+                "record_id": row["id"],
+                "record_version": row["version"],
+                "occurred_at": row["from_at"],
+                "exercise": case.exercise,
+                "case_person_id": case.person_id,
+                "area_id": area_id,
+                "disease": case.disease,
+            }
         )
     )
     work.audit(

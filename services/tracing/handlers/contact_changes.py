@@ -8,28 +8,33 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.tracing.domain.case import version_id
 from services.tracing.domain.exposure import Contact
 from services.tracing.repository.contacts import (
     contact_id_of,
     load_contacts,
     save_contacts,
     stored_digests,
+    withdraw_contacts,
 )
 from services.tracing.repository.evidence import revised_among
 from shared.database.work import AuditDetails, Work
-from shared.events.base import Evidence
+from shared.events.base import event_id_of
 from shared.events.intake import (
     EncounterMeasured,
     LinkDeclared,
     MembershipDeclared,
     ScanRecorded,
 )
-from shared.events.tracing import ContactChanged, Reason
+from shared.events.tracing import ContactChanged
 
 # The log takes no record over 900,000 bytes. Every evidence stays in the table; the event tells of
 # the first so many, and its reasons count all of them.
 EVIDENCE_TOLD = 1_000
+
+SAID_AS_STORED = (
+    "recorded_at", "person_id", "via_person_id", "degree", "first_exposure_at", "last_exposure_at",
+    "minutes", "reasons", "standing", "reason", "cause_id", "policy",
+)  # fmt: skip
 
 EVENT_TYPES = {
     "visit": ScanRecorded.type,
@@ -56,7 +61,8 @@ class CaseFacts:
 
 async def write_contacts(work: Work, case: CaseFacts, wanted: Mapping[UUID, Contact]) -> bool:
     """Save, announce and audit contacts that are new, changed or gone; True if there was one."""
-    stored = await stored_digests(work, case.id)
+    # A case that fell is judged some times more: what fell with it need not be read again.
+    stored = await stored_digests(work, case.id, only_standing=not wanted)
     rows: list[dict[str, Any]] = []
     for person_id in sorted(wanted):
         contact, known = wanted[person_id], stored.get(person_id)
@@ -67,9 +73,11 @@ async def write_contacts(work: Work, case: CaseFacts, wanted: Mapping[UUID, Cont
     gone = sorted(
         person_id for person_id, row in stored.items() if row.standing and person_id not in wanted
     )
-    if gone:
-        rows += await _withdrawn(work, case, gone)
     await save_contacts(work, rows)
+    if gone:
+        fallen = await _withdrawn(work, case, gone)
+        await withdraw_contacts(work, fallen)
+        rows += fallen
     for row in rows:
         work.announce(_event(case, row))
         work.audit(
@@ -127,13 +135,12 @@ def withdraw(
     row["recorded_at"] = now
     row["digest"] = ""
     row["cause_id"] = case.version_id
-    lost = [item for item in row["evidence"] if UUID(item["id"]) in revised]
     if not case.standing:
         row["reason"] = f"its case does not stand: {case.reason}"
-    elif lost:
+    elif lost := [item for item in row["evidence"] if UUID(item["id"]) in revised]:
         record_id = UUID(lost[0]["id"])
         row["reason"] = "what it rested on was withdrawn or revised"
-        row["cause_id"] = version_id(EVENT_TYPES[lost[0]["kind"]], record_id, revised[record_id])
+        row["cause_id"] = event_id_of(EVENT_TYPES[lost[0]["kind"]], record_id, revised[record_id])
     else:
         row["reason"] = "no meeting counts any more by the case's window and policy"
 
@@ -148,25 +155,17 @@ async def revised_evidence(work: Work, rows: Sequence[dict[str, Any]]) -> dict[U
 
 
 def _event(case: CaseFacts, row: Mapping[str, Any]) -> ContactChanged:
-    return ContactChanged(
-        record_id=row["id"],
-        record_version=row["version"],
-        occurred_at=row["first_exposure_at"],
-        recorded_at=row["recorded_at"],
-        exercise=case.exercise,
-        case_id=case.id,
-        case_person_id=case.person_id,
-        person_id=row["person_id"],
-        via_person_id=row["via_person_id"],
-        degree=row["degree"],
-        disease=case.disease,
-        first_exposure_at=row["first_exposure_at"],
-        last_exposure_at=row["last_exposure_at"],
-        minutes=row["minutes"],
-        reasons=tuple(Reason.model_validate(item) for item in row["reasons"]),
-        evidence=tuple(Evidence.model_validate(item) for item in row["evidence"][:EVIDENCE_TOLD]),
-        standing=row["standing"],
-        reason=row["reason"],
-        cause_id=row["cause_id"],
-        policy=row["policy"],
+    # Reasons and evidence are documents: all of it is validated at once.
+    return ContactChanged.model_validate(
+        {name: row[name] for name in SAID_AS_STORED}
+        | {
+            "record_id": row["id"],
+            "record_version": row["version"],
+            "occurred_at": row["first_exposure_at"],
+            "exercise": case.exercise,
+            "case_id": case.id,
+            "case_person_id": case.person_id,
+            "disease": case.disease,
+            "evidence": row["evidence"][:EVIDENCE_TOLD],
+        }
     )

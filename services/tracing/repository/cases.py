@@ -11,8 +11,8 @@ from sqlalchemy import Row, Uuid, cast, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from services.tracing.domain.window import Isolation
-from services.tracing.repository.versions import save_versions
 from services.tracing.tables import decisions, facts
+from shared.database.rows import upsert
 from shared.database.work import Work
 from shared.ids import derived_id
 from shared.policy import Reader
@@ -46,7 +46,7 @@ async def load_cases(reader: Reader, case_ids: Sequence[UUID]) -> list[Row[Any]]
 
 async def save_case(work: Work, values: dict[str, Any]) -> None:
     """The new version of a case in place of the last."""
-    await save_versions(work, decisions.case, [values])
+    await upsert(work, decisions.case, [values])
 
 
 async def isolations_of(

@@ -10,10 +10,11 @@ from sqlalchemy import Row, TextClause, Uuid, cast, func, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from services.tracing.domain.co_location import Meeting
+from services.tracing.repository.contacts import WITHDRAWN
 from services.tracing.repository.exposure_sql import met_at_place_sql
 from services.tracing.repository.flagged import MET
-from services.tracing.repository.versions import save_versions
 from services.tracing.tables import decisions
+from shared.database.rows import update, upsert
 from shared.database.work import Work
 from shared.policy import Reader
 
@@ -136,7 +137,13 @@ async def areas_of(reader: Reader, place_ids: Sequence[UUID]) -> dict[UUID, str 
 
 async def save_co_locations(work: Work, rows: Sequence[dict[str, Any]]) -> None:
     """New versions in place of the last."""
-    await save_versions(work, decisions.co_location, rows)
+    await upsert(work, decisions.co_location, rows)
+
+
+async def withdraw_co_locations(work: Work, rows: Sequence[dict[str, Any]]) -> None:
+    """Versions that do not stand, of rows that say the rest already."""
+    told = [{name: row[name] for name in WITHDRAWN} for row in rows]
+    await update(work, decisions.co_location, told, standing=False, digest="")
 
 
 async def _rows(

@@ -9,11 +9,14 @@ from uuid import UUID
 from sqlalchemy import Row, Uuid, cast, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from services.tracing.repository.versions import save_versions
 from services.tracing.tables import decisions
+from shared.database.rows import update, upsert
 from shared.database.work import Work
 from shared.ids import derived_id
 from shared.policy import Reader
+
+# What a withdrawal changes, apart from what it changes alike in all.
+WITHDRAWN = ("id", "version", "reason", "cause_id", "recorded_at")
 
 
 def contact_id_of(case_id: UUID, person_id: UUID) -> UUID:
@@ -21,15 +24,17 @@ def contact_id_of(case_id: UUID, person_id: UUID) -> UUID:
     return derived_id("contact", case_id, person_id)
 
 
-async def stored_digests(reader: Reader, case_id: UUID) -> dict[UUID, Row[Any]]:
-    """By person: version, standing and digest of every contact the case ever had."""
+async def stored_digests(
+    reader: Reader, case_id: UUID, *, only_standing: bool
+) -> dict[UUID, Row[Any]]:
+    """By person: version, standing and digest of every contact the case has, or ever had."""
     table = decisions.contact
-    rows = await reader.execute(
-        select(table.c.person_id, table.c.version, table.c.standing, table.c.digest).where(
-            table.c.case_id == case_id
-        )
+    wanted = select(table.c.person_id, table.c.version, table.c.standing, table.c.digest).where(
+        table.c.case_id == case_id
     )
-    return {row.person_id: row for row in rows}
+    if only_standing:
+        wanted = wanted.where(table.c.standing)
+    return {row.person_id: row for row in await reader.execute(wanted)}
 
 
 async def load_contacts(
@@ -49,4 +54,10 @@ async def load_contacts(
 
 async def save_contacts(work: Work, rows: Sequence[dict[str, Any]]) -> None:
     """New versions in place of the last."""
-    await save_versions(work, decisions.contact, rows)
+    await upsert(work, decisions.contact, rows)
+
+
+async def withdraw_contacts(work: Work, rows: Sequence[dict[str, Any]]) -> None:
+    """Versions that do not stand, of rows that say the rest already."""
+    told = [{name: row[name] for name in WITHDRAWN} for row in rows]
+    await update(work, decisions.contact, told, standing=False, digest="")

@@ -395,8 +395,10 @@ async def test_a_co_location_falls_with_its_case_whichever_is_heard_first(town: 
     await town.hear(case("p", standing=False, version=2))
     await town.settle()
     assert await signals_of_kind(town, "co_location") == [(False, COUNTY)]
+    told = len(await town.said())
     await town.hear(co_location("x", standing=False, version=2), co_location("late"))
     await town.settle()
+    assert len(await town.said()) == told, "what has fallen falls once"
     assert {standing for standing, _ in await signals_of_kind(town, "co_location")} == {False}
     await town.hear(case("p", standing=True, version=3), co_location("x", version=3))
     await town.settle()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select
 
@@ -153,7 +154,8 @@ async def test_a_family_at_three_points_is_one_household_whichever_is_heard_firs
     town: Town,
 ) -> None:
     kinds = ["fever_clinic", "pharmacy", "school"]
-    terms = {"lit_by": "event", "min_points": 3, "min_persons": 3, "min_households": 3}
+    terms: dict[str, Any] = {"lit_by": "event"}
+    terms |= {"min_points": 3, "min_persons": 3, "min_households": 3}
     await write_rule(town, **terms)
     await town.hear(*(report(kind, kind, hour=1) for kind in kinds))
     await town.settle()

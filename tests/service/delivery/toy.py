@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sqlalchemy import Column, Integer, Table, Text, Uuid, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    Table,
+    Text,
+    Uuid,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
 from shared.database.tables import service_metadata, standard_tables
 from shared.database.work import Work
@@ -35,6 +46,19 @@ heard = Table(
     metadata,
     Column("kind", Text, primary_key=True),
     Column("times", Integer, nullable=False),
+)
+
+# Of every kind of column that many rows are written to at once.
+entry = Table(
+    "entry",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("owner", Text),
+    Column("open", Boolean, nullable=False),
+    Column("document", JSONB, nullable=False),
+    Column("others", ARRAY(Uuid), nullable=False),
+    Index("uq_entry_open", "owner", unique=True, postgresql_where=text("open")),
 )
 
 POISON = "poison"

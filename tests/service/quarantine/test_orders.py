@@ -47,6 +47,21 @@ async def test_a_contact_of_two_cases_keeps_its_order_when_one_case_is_discarded
     assert measures == ["central", "home"]
 
 
+async def test_a_case_wakes_its_contacts_only_with_what_their_orders_rest_on(
+    ward: Ward, town: Town
+) -> None:
+    await ward.tell(town.case("a"), town.contact("a"))
+    await ward.hear(town.case("a", version=2, standing=False))
+    assert await ward.due_kinds() == ["person"]
+    await ward.judge()
+    later = town.case("a", version=3, reported_at=on(9))
+    await ward.hear(later)
+    assert await ward.due_kinds() == ["case"]
+    await ward.judge()
+    [order] = await ward.orders(town.person_id)
+    assert (order["status"], order["from_at"]) == ("open", on(9))
+
+
 async def test_a_withdrawal_leaves_a_trail_and_the_order_comes_back_under_its_id(
     ward: Ward, town: Town
 ) -> None:

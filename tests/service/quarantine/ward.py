@@ -78,6 +78,11 @@ class Ward:
         while await self.due.judge_once() or await self.timers.fire_once():
             pass
 
+    async def due_kinds(self) -> list[str]:
+        """What waits to be judged."""
+        due = standard.due
+        return [row["kind"] for row in await self._rows(select(due.c.kind).order_by(due.c.id))]
+
     async def tell(self, *events: Event) -> None:
         await self.hear(*events)
         await self.judge()

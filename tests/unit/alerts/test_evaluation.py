@@ -125,7 +125,8 @@ def test_every_area_alone_and_the_city_at_once_make_the_same_alerts(area_of: Any
 @pytest.mark.parametrize("reach", ["area", "neighbours", "parent"])
 def test_columns_and_signals_one_by_one_are_the_same_city(reach: str) -> None:
     events, excesses = drawn(2)
-    terms = {"quiet_hours": 24, "min_points": 4, "kinds": {"pharmacy": {"lit_by": "excess"}}}
+    terms: dict[str, Any] = {"quiet_hours": 24, "min_points": 4}
+    terms |= {"kinds": {"pharmacy": {"lit_by": "excess"}}}
     book = book_of([stored(reach=reach, **terms)])
     by_columns = summary(book, city_log(events, LISTS, excesses, TREE))
     shuffled = as_signals(events, excesses)
