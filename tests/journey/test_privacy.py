@@ -328,6 +328,7 @@ async def look_through_doors(outpost: Outpost, found: Findings) -> None:
         "/tracing/cases", "/tracing/links", "/quarantine/orders", "/quarantine/checks",
         "/quarantine/breaches", "/alerts/alerts", "/alerts/signals", "/alerts/signals/summary",
         "/alerts/deliveries", "/alerts/rules", "/console/", "/console/parts/alerts",
+        "/alerts/series?area=420106&kind=fever_clinic&from=2021-01-01&until=2021-12-31",
         "/console/parts/signals", "/console/parts/balance", "/console/parts/health",
     ]  # fmt: skip
     messages = await outpost.read("/intake/messages")
