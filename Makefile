@@ -66,7 +66,6 @@ run: $(STAMP) ## all five services in one process, PostgreSQL and event log embe
 kafka: $(STAMP) ## a real Apache Kafka on PORT (9092), Java 17, no Docker
 	$(PYTHON) deploy/kafka/broker.py --port $(PORT) --data var/kafka
 
-# One thread a process: the small matrices of the detectors cost twice as much on two.
 bench: $(STAMP) ## the measurements of the README, two cores, about a minute each
 	$(PYTHON) -m bench
 
