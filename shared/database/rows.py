@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, Table, TextClause, text
+from sqlalchemy import Column, Table, TextClause, Uuid, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
@@ -125,6 +125,8 @@ def _sent(column: Column[Any], values: list[Any]) -> list[Any]:
     if isinstance(column.type, JSONB):
         return [value if isinstance(value, str) else json.dumps(value) for value in values]
     if isinstance(column.type, ARRAY):
-        # Ids only: their text needs no quotes within the braces.
+        # Of ids alone: their text needs no quotes within the braces.
+        if not isinstance(column.type.item_type, Uuid):
+            raise TypeError(f"an array of {column.type.item_type!r} is not written here")
         return [f"{{{','.join(map(str, value))}}}" for value in values]
     return values

@@ -24,8 +24,9 @@ from services.alerts.repository.consensus import (
     scores_between,
     store_consents,
 )
-from services.alerts.repository.excesses import SeriesKey, series_on
+from services.alerts.repository.excesses import series_on
 from services.alerts.repository.rules import StoredRule
+from services.alerts.repository.series import SeriesKey
 from shared.database.work import Work
 
 DAY = timedelta(days=1)

@@ -40,9 +40,9 @@ from services.alerts.repository.detection import Counting, counting_in_force, co
 from services.alerts.repository.fits import StoredFit, Topic, fit_ids, read_fit
 from services.alerts.repository.series import (
     SeriesKey,
-    Standing,
-    read_standings,
-    write_standings,
+    SeriesRow,
+    read_series_at,
+    write_series,
 )
 from shared.database.work import Work
 from shared.events.base import Event
@@ -140,18 +140,18 @@ async def carry_counts(work: Work, keys: Sequence[str]) -> None:
         await write_cells(work, carried)
         rows = await _added_up(work, sums)
         judged = await judge_series(work, counting, rows, fits, today_in(work, counting))
-        await write_standings(work, list({one.key: one for one in [*rows, *judged]}.values()))
+        await write_series(work, list({one.series: one for one in [*rows, *judged]}.values()))
     _fit_again(work, counting, days, {one.cell for one, _, _ in carried}, fits)
 
 
-async def _added_up(work: Work, sums: dict[SeriesKey, list[int]]) -> list[Standing]:
+async def _added_up(work: Work, sums: dict[SeriesKey, list[int]]) -> list[SeriesRow]:
     """The rows as they are with these differences added."""
-    stored = await read_standings(work, list(sums))
+    stored = await read_series_at(work, list(sums))
     found = []
     for key, by in sums.items():
-        row = stored.get(key) or Standing(*key)
+        row = stored.get(key) or SeriesRow(*key)
         counts = [old + more for old, more in zip(row[4:10], by, strict=True)]
-        found.append(Standing._make([*key, *counts, *row[10:]]))
+        found.append(SeriesRow._make([*key, *counts, *row[10:]]))
     return found
 
 

@@ -13,8 +13,9 @@ from services.alerts.handlers.reach import widened
 from services.alerts.handlers.settling import Touched
 from services.alerts.repository.alerts import Pair
 from services.alerts.repository.areas import children_at, lines_of
-from services.alerts.repository.excesses import SeriesKey, child_levels_of
+from services.alerts.repository.excesses import child_levels_of
 from services.alerts.repository.rules import active_rules, versions_by_id
+from services.alerts.repository.series import SeriesKey
 from shared.database.work import Work
 
 
@@ -27,7 +28,7 @@ async def judge_excesses(work: Work, keys: Sequence[str]) -> None:
     rules = await active_rules(work)
     changed = [SeriesKey.of_key(key) for key in sorted(keys)]
     stored = versions_by_id(rules)
-    lines = await lines_of(work, {one.area_id for one in changed})
+    lines: dict[str, Line] = {}
     touched: dict[Pair, Touched] = {}
     for rule_id, versions in stored.items():
         level = versions[-1].document.area_level
@@ -36,6 +37,8 @@ async def judge_excesses(work: Work, keys: Sequence[str]) -> None:
             for one in changed
             if any(one.point_kind in version.document.excess_kinds for version in versions)
         ]
+        if not mine:
+            continue
         cells = {(one.area_id, one.day) for one in mine}
         cells |= await agree_again(work, versions, mine)
         lines |= await lines_of(work, {area_id for area_id, _ in cells} - set(lines))

@@ -32,7 +32,7 @@ from services.alerts.repository.fits import (
     write_fits,
     write_sizes,
 )
-from services.alerts.repository.series import add_silent, read_days, write_standings
+from services.alerts.repository.series import add_silent, read_days, write_series
 from shared.database.work import Work
 from shared.ids import new_id
 
@@ -92,7 +92,7 @@ async def _refit_topic(
     await _add_silent(work, topic, judged, today)
     rows = await read_days(work, topic, first, today)
     changed = await judge_series(work, counting, rows, _stored(topic, judged, fits), today)
-    await write_standings(work, changed)
+    await write_series(work, changed)
     work.timer("refit", refit_key(topic, DAILY), _tomorrow(work, counting))
 
 

@@ -14,7 +14,7 @@ from services.alerts.domain.expecting.judging import Counted, Judgement, judge, 
 from services.alerts.domain.expecting.tail import Tail
 from services.alerts.repository.detection import Counting
 from services.alerts.repository.fits import StoredFit, Topic
-from services.alerts.repository.series import Standing
+from services.alerts.repository.series import SeriesRow
 from shared.database.work import Work
 
 Fits = Mapping[tuple[Topic, date], StoredFit]
@@ -24,7 +24,7 @@ Fits = Mapping[tuple[Topic, date], StoredFit]
 class Held:
     """Rows of one topic and day with their fit; `places`: where each stands in the fit's tail."""
 
-    rows: Sequence[Standing]
+    rows: Sequence[SeriesRow]
     stored: StoredFit
     places: Sequence[int]
     denominator: str
@@ -32,8 +32,8 @@ class Held:
 
 
 async def judge_series(
-    work: Work, counting: Counting, rows: Sequence[Standing], fits: Fits, today: date
-) -> list[Standing]:
+    work: Work, counting: Counting, rows: Sequence[SeriesRow], fits: Fits, today: date
+) -> list[SeriesRow]:
     """Those of `rows` that are judged otherwise than before, as they are judged now; the rules are
     told of them. A day without a fit waits for one."""
     held = _held(counting, rows, fits, today)
@@ -53,16 +53,12 @@ async def judge_series(
         for code, policy in zip(tail.method.tolist(), policies, strict=True)
     ]
     changed = _changed(flat, judgement, methods, work.now())
-    work.due("excess", {excess_key(*one.key) for one in changed})
+    work.due("excess", {one.series.key for one in changed})
     return changed
 
 
-def excess_key(area_id: str, point_kind: str, syndrome: str, day: date) -> str:
-    return f"{area_id}/{point_kind}/{syndrome}/{day.isoformat()}"
-
-
-def _held(counting: Counting, rows: Sequence[Standing], fits: Fits, today: date) -> list[Held]:
-    by_day: dict[tuple[Topic, date], list[Standing]] = {}
+def _held(counting: Counting, rows: Sequence[SeriesRow], fits: Fits, today: date) -> list[Held]:
+    by_day: dict[tuple[Topic, date], list[SeriesRow]] = {}
     for row in rows:
         by_day.setdefault((Topic(row.point_kind, row.syndrome), row.day), []).append(row)
     found = []
@@ -78,7 +74,7 @@ def _held(counting: Counting, rows: Sequence[Standing], fits: Fits, today: date)
     return found
 
 
-def _counted(held: Sequence[Held], flat: Sequence[Standing]) -> Counted:
+def _counted(held: Sequence[Held], flat: Sequence[SeriesRow]) -> Counted:
     lengths = [len(one.rows) for one in held]
     share = np.repeat([one.stored.fit.share for one in held], lengths)
     unmeasured = np.repeat([one.denominator == "none" for one in held], lengths)
@@ -95,8 +91,8 @@ def _counted(held: Sequence[Held], flat: Sequence[Standing]) -> Counted:
 
 
 def _changed(
-    flat: Sequence[Standing], judgement: Judgement, methods: Sequence[str], now: datetime
-) -> list[Standing]:
+    flat: Sequence[SeriesRow], judgement: Judgement, methods: Sequence[str], now: datetime
+) -> list[SeriesRow]:
     """Against what was stored last; what was never judged is always new."""
     expected, limits = _told(judgement.expected), _told(judgement.limit)
     p_values, abstains = _told(judgement.p_value), judgement.abstains.tolist()
@@ -104,7 +100,7 @@ def _changed(
     for at, row in enumerate(flat):
         judged = (row.persons, expected[at], limits[at], p_values[at], methods[at], abstains[at])
         if row.version == 0 or judged != row[10:16]:
-            found.append(Standing(*row[:10], *judged, row.version + 1, now))
+            found.append(SeriesRow(*row[:10], *judged, row.version + 1, now))
     return found
 
 

@@ -16,6 +16,7 @@ from services.alerts.repository.adjacency import neighbours
 from services.alerts.repository.detection import OUTBREAK, OutbreakDocument
 from services.alerts.repository.rules import StoredRule, active_rules
 from services.alerts.repository.series import excess_of
+from services.alerts.repository.signals import HOUSEHOLD, SIGNAL, signal_of
 from services.alerts.tables import series_day, standard
 from shared.policy import Reader
 
@@ -23,19 +24,12 @@ DAY = timedelta(days=1)
 # Consensus and windows look back: so much before the first day is read as well.
 LEAD = 400 * DAY
 SIGNALS = text(
-    """
-    SELECT signal.id, signal.point_kind, signal.point_id, signal.occurred_at, signal.person_id,
-        signal.person_count, signal.place_id, signal.area_id, signal.home_area_id,
-        CASE WHEN signal.person_id IS NOT NULL THEN (
-            SELECT lives.group_id FROM alerts.household AS lives
-            WHERE lives.person_id = signal.person_id AND lives.standing
-                AND lives.from_at <= signal.occurred_at
-                AND (lives.until_at IS NULL OR lives.until_at > signal.occurred_at)
-            ORDER BY lives.from_at DESC, lives.group_id LIMIT 1
-        ) END AS household_id
+    f"""
+    SELECT {SIGNAL}, signal.home_area_id, false AS spent,
+        CASE WHEN signal.person_id IS NOT NULL THEN ({HOUSEHOLD}) END AS household_id
     FROM alerts.signal AS signal
     WHERE signal.standing AND signal.occurred_at BETWEEN :from_at AND :until_at
-    """
+    """  # noqa: S608 - columns of our own
 )
 
 
@@ -75,23 +69,7 @@ async def _tree(reader: Reader) -> AreaTree:
 async def _signals(reader: Reader, first: date, last: date) -> list[tuple[Signal, str | None]]:
     start, end = (datetime.combine(day, time(), UTC) for day in (first - LEAD, last + DAY))
     rows = await reader.execute(SIGNALS.bindparams(from_at=start, until_at=end))
-    return [
-        (
-            Signal(
-                row.id,
-                row.point_kind,
-                row.point_id,
-                row.occurred_at,
-                row.person_id,
-                row.person_count,
-                row.place_id,
-                row.area_id,
-                household_id=row.household_id,
-            ),
-            row.home_area_id,
-        )
-        for row in rows
-    ]
+    return [(signal_of(row), row.home_area_id) for row in rows]
 
 
 async def _days(

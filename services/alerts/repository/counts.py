@@ -14,7 +14,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.types import Text
 
 from services.alerts.domain.counting.facts import CountedFact
-from services.alerts.repository.columns import column, given
+from services.alerts.repository.columns import given
 from services.alerts.tables import count_fact, person, site_counted, standard
 from shared.database.work import Work
 from shared.policy import Reader
@@ -64,9 +64,9 @@ FACT = {
     "person_id": "uuid",
 }
 _FACTS = f"""
-    SELECT record_id, version, point_kind, site_id, coalesce(area_id, '') AS area_id, day, lag,
-        string_to_array(coalesce(syndromes, ''), ',') AS syndromes,
-        string_to_array(coalesce(hits, ''), ',') AS hits, persons, person_id
+    SELECT record_id, version, point_kind, site_id, area_id, day, lag,
+        string_to_array(syndromes, ',') AS syndromes, string_to_array(hits, ',') AS hits, persons,
+        person_id
     FROM {given(FACT)}
 """  # noqa: S608 - columns of our own
 INSERT = text(
@@ -94,7 +94,7 @@ ADD_CELLS = text(
     f"""
     INSERT INTO alerts.site_day AS cell
         (point_kind, syndrome, day, site_id, area_id, lag, persons, seen, records)
-    SELECT point_kind, syndrome, day, site_id, coalesce(area_id, ''), lag, persons, seen, records
+    SELECT point_kind, syndrome, day, site_id, area_id, lag, persons, seen, records
     FROM {given(CELL | {"lag": "smallint"} | _SUMS)}
     ON CONFLICT (point_kind, syndrome, day, site_id, area_id, lag) DO UPDATE
     SET persons = cell.persons + excluded.persons, seen = cell.seen + excluded.seen,
@@ -130,10 +130,10 @@ class _Differences:
             ADD_CELLS,
             {
                 **_cell_columns([cell for cell, _ in changed]),
-                "lag": column([lag for _, lag in changed]),
-                "persons": column([total[0] for total in sums]),
-                "seen": column([total[1] for total in sums]),
-                "records": column([total[2] for total in sums]),
+                "lag": [lag for _, lag in changed],
+                "persons": [total[0] for total in sums],
+                "seen": [total[1] for total in sums],
+                "records": [total[2] for total in sums],
             },
         )
         return {cell for cell, _ in changed}
@@ -178,15 +178,15 @@ async def _revise(work: Work, facts: Sequence[CountedFact], differences: _Differ
         await work.execute(UPDATE, _columns(newer))
 
 
-def _columns(facts: Sequence[CountedFact]) -> dict[str, str]:
+def _columns(facts: Sequence[CountedFact]) -> dict[str, list[Any]]:
     plain = {
-        name: column([getattr(fact, name) for fact in facts])
+        name: [getattr(fact, name) for fact in facts]
         for name in FACT
         if name not in ("syndromes", "hits")
     }
     return plain | {
-        "syndromes": column([",".join(fact.syndromes) for fact in facts]),
-        "hits": column([",".join(fact.hits) for fact in facts]),
+        "syndromes": [",".join(fact.syndromes) for fact in facts],
+        "hits": [",".join(fact.hits) for fact in facts],
     }
 
 
@@ -213,8 +213,8 @@ async def move_home(work: Work, record_ids: Sequence[UUID]) -> set[Cell]:
     await work.execute(
         MOVE,
         {
-            "record_id": column([row.record_id for row in rows]),
-            "area_id": column([row.residence_area_id for row in rows]),
+            "record_id": [row.record_id for row in rows],
+            "area_id": [row.residence_area_id for row in rows],
         },
     )
     return await differences.write(work)
@@ -263,16 +263,15 @@ class Carry:
 
 CELLS = text(
     f"""
-    SELECT given.point_kind, given.syndrome, given.day, given.site_id, told.area_id,
+    SELECT given.point_kind, given.syndrome, given.day, given.site_id, given.area_id,
         coalesce(sums.persons, 0) AS persons, coalesce(sums.seen, 0) AS seen,
         coalesce(sums.records, 0) AS records,
         coalesce(area.ancestors, array_remove(ARRAY[nullif(here.area_id, '')], NULL)) AS line,
         counted.line AS old_line, counted.persons AS old_persons, counted.seen AS old_seen,
         counted.records AS old_records, counted.size_milli, counted.doubt_milli
     FROM {given(CELL)}
-    CROSS JOIN LATERAL (SELECT coalesce(given.area_id, '') AS area_id) AS told
     LEFT JOIN alerts.place ON place.place_id = given.site_id
-    CROSS JOIN LATERAL (SELECT coalesce(place.area_id, told.area_id) AS area_id) AS here
+    CROSS JOIN LATERAL (SELECT coalesce(place.area_id, given.area_id) AS area_id) AS here
     LEFT JOIN alerts.area ON area.area_id = here.area_id
     LEFT JOIN LATERAL (
         SELECT sum(persons)::integer AS persons, sum(seen)::integer AS seen,
@@ -280,12 +279,12 @@ CELLS = text(
         FROM alerts.site_day AS cell
         WHERE cell.point_kind = given.point_kind AND cell.syndrome = given.syndrome
             AND cell.day = given.day AND cell.site_id = given.site_id
-            AND cell.area_id = told.area_id
+            AND cell.area_id = given.area_id
     ) AS sums ON true
     LEFT JOIN alerts.site_counted AS counted
         ON counted.point_kind = given.point_kind AND counted.syndrome = given.syndrome
         AND counted.day = given.day AND counted.site_id = given.site_id
-        AND counted.area_id = told.area_id
+        AND counted.area_id = given.area_id
     """  # noqa: S608 - columns of our own
 )
 
@@ -303,8 +302,8 @@ WRITE_CELLS = text(
     INSERT INTO alerts.site_counted AS counted
         (point_kind, syndrome, day, site_id, area_id, line, persons, seen, records, size_milli,
          doubt_milli)
-    SELECT point_kind, syndrome, day, site_id, coalesce(area_id, ''),
-        string_to_array(coalesce(line, ''), '|'), persons, seen, records, size_milli, doubt_milli
+    SELECT point_kind, syndrome, day, site_id, area_id, string_to_array(line, '|'), persons, seen,
+        records, size_milli, doubt_milli
     FROM {given(CELL | {"line": "text"} | _SUMS | _SIZES)}
     ON CONFLICT (point_kind, syndrome, day, site_id, area_id) DO UPDATE
     SET line = excluded.line, persons = excluded.persons, seen = excluded.seen,
@@ -321,18 +320,18 @@ async def write_cells(work: Work, carried: Sequence[tuple[Carry, int, int]]) -> 
         WRITE_CELLS,
         {
             **_cell_columns(cells),
-            "line": column(["|".join(one.line) for one, _, _ in carried]),
-            "persons": column([one.persons for one, _, _ in carried]),
-            "seen": column([one.seen for one, _, _ in carried]),
-            "records": column([one.records for one, _, _ in carried]),
-            "size_milli": column([size for _, size, _ in carried]),
-            "doubt_milli": column([doubt for _, _, doubt in carried]),
+            "line": ["|".join(one.line) for one, _, _ in carried],
+            "persons": [one.persons for one, _, _ in carried],
+            "seen": [one.seen for one, _, _ in carried],
+            "records": [one.records for one, _, _ in carried],
+            "size_milli": [size for _, size, _ in carried],
+            "doubt_milli": [doubt for _, _, doubt in carried],
         },
     )
 
 
-def _cell_columns(cells: Sequence[Cell]) -> dict[str, str]:
-    return {name: column([cell[at] for cell in cells]) for at, name in enumerate(CELL)}
+def _cell_columns(cells: Sequence[Cell]) -> dict[str, list[Any]]:
+    return {name: [cell[at] for cell in cells] for at, name in enumerate(CELL)}
 
 
 async def zones_of(reader: Reader, area_ids: Iterable[str]) -> dict[str, str]:

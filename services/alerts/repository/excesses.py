@@ -22,22 +22,6 @@ DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class SeriesKey:
-    """A series on a day: what the key of `excess` says."""
-
-    area_id: str
-    point_kind: str
-    syndrome: str
-    day: date
-
-    @classmethod
-    def of_key(cls, key: str) -> SeriesKey:
-        """The text is `<area id>/<point kind>/<syndrome>/<YYYY-MM-DD>`."""
-        area_id, point_kind, syndrome, day = key.rsplit("/", 3)
-        return cls(area_id, point_kind, syndrome, date.fromisoformat(day))
-
-
-@dataclass(frozen=True, slots=True)
 class SumSpan:
     """What a rule looks at: series of its kinds in one area, between two instants; only days that
     may light a point, with a p-value of at most `p_most` or a count above their limit.
@@ -176,6 +160,8 @@ async def change_excess_evidence(
 
 async def child_levels_of(reader: Reader, area_ids: Sequence[str]) -> dict[str, set[str]]:
     """The levels of the children of each area."""
+    if not area_ids:
+        return {}
     area = standard.area
     rows = await reader.execute(
         select(area.c.parent_id, area.c.level).where(area.c.parent_id.in_(area_ids)).distinct()

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Row
 
 from services.alerts.domain.detection.verdict import Abstention
 from services.alerts.domain.excess import Excess
-from services.alerts.repository.columns import column, given
+from services.alerts.repository.columns import given
 from services.alerts.repository.fits import Topic
 from services.alerts.tables import series_day, standard
 from shared.access import Viewer
@@ -22,15 +22,24 @@ from shared.policy import Reader
 
 
 class SeriesKey(NamedTuple):
-    """One series on one day."""
+    """One series on one day; as a key of `excess`: `<area id>/<point kind>/<syndrome>/<day>`."""
 
     area_id: str
     point_kind: str
     syndrome: str
     day: date
 
+    @property
+    def key(self) -> str:
+        return "/".join((self.area_id, self.point_kind, self.syndrome, self.day.isoformat()))
 
-class Standing(NamedTuple):
+    @classmethod
+    def of_key(cls, key: str) -> SeriesKey:
+        area_id, point_kind, syndrome, day = key.rsplit("/", 3)
+        return cls(area_id, point_kind, syndrome, date.fromisoformat(day))
+
+
+class SeriesRow(NamedTuple):
     """A row of `series_day`: its counts (`sites`: those that spoke), and how it was judged last."""
 
     area_id: str
@@ -53,12 +62,12 @@ class Standing(NamedTuple):
     judged_at: datetime | None = None
 
     @property
-    def key(self) -> SeriesKey:
+    def series(self) -> SeriesKey:
         return SeriesKey(*self[:4])
 
 
 KEY = {"area_id": "text", "point_kind": "text", "syndrome": "text", "day": "date"}
-STANDING = KEY | {
+ROW = KEY | {
     "persons": "integer",
     "seen": "integer",
     "records": "integer",
@@ -76,7 +85,7 @@ STANDING = KEY | {
 }
 READ = text(
     f"""
-    SELECT {", ".join(f"series.{name}" for name in STANDING)}
+    SELECT {", ".join(f"series.{name}" for name in ROW)}
     FROM {given(KEY)}
     CROSS JOIN LATERAL (
         SELECT * FROM alerts.series_day AS found
@@ -86,12 +95,12 @@ READ = text(
     ) AS series
     """  # noqa: S608 - columns of our own
 )
-_SET = ", ".join(f"{name} = excluded.{name}" for name in STANDING if name not in KEY)
+_SET = ", ".join(f"{name} = excluded.{name}" for name in ROW if name not in KEY)
 WRITE = text(
     f"""
-    INSERT INTO alerts.series_day ({", ".join(STANDING)})
-    SELECT {", ".join("coalesce(method, '')" if one == "method" else one for one in STANDING)}
-    FROM {given(STANDING)}
+    INSERT INTO alerts.series_day ({", ".join(ROW)})
+    SELECT {", ".join(ROW)}
+    FROM {given(ROW)}
     ON CONFLICT (point_kind, syndrome, day, area_id) DO UPDATE SET {_SET}
     """  # noqa: S608
 )
@@ -107,20 +116,20 @@ SILENT = text(
 )
 
 
-async def read_standings(reader: Reader, keys: Sequence[SeriesKey]) -> dict[SeriesKey, Standing]:
+async def read_series_at(reader: Reader, keys: Sequence[SeriesKey]) -> dict[SeriesKey, SeriesRow]:
     """Of those that there are."""
-    asked = {name: column([key[at] for key in keys]) for at, name in enumerate(KEY)}
-    found = (Standing._make(row) for row in await reader.execute(READ, asked))
-    return {one.key: one for one in found}
+    asked = {name: [key[at] for key in keys] for at, name in enumerate(KEY)}
+    found = (SeriesRow._make(row) for row in await reader.execute(READ, asked))
+    return {one.series: one for one in found}
 
 
-async def write_standings(work: Work, standings: Sequence[Standing]) -> None:
+async def write_series(work: Work, rows: Sequence[SeriesRow]) -> None:
     """As they are now; under the lock of their topics, which all who write them take."""
-    if standings:
-        ordered = sorted(standings)
+    if rows:
+        ordered = sorted(rows)
         columns = zip(*ordered, strict=True)
         await work.execute(
-            WRITE, {name: column(values) for name, values in zip(STANDING, columns, strict=True)}
+            WRITE, {name: list(values) for name, values in zip(ROW, columns, strict=True)}
         )
 
 
@@ -139,36 +148,16 @@ async def add_silent(work: Work, topic: Topic, silent: Sequence[tuple[str, date]
 
 async def read_days(
     reader: Reader, topic: Topic, first_day: date, last_day: date
-) -> list[Standing]:
+) -> list[SeriesRow]:
     """All series of a topic between two days, both included."""
     rows = await reader.execute(
-        select(*(series_day.c[name] for name in STANDING)).where(
+        select(*(series_day.c[name] for name in ROW)).where(
             series_day.c.point_kind == topic.point_kind,
             series_day.c.syndrome == topic.syndrome,
             series_day.c.day.between(first_day, last_day),
         )
     )
-    return [Standing._make(row) for row in rows]
-
-
-async def excesses_within(
-    reader: Reader, area_ids: Sequence[str], point_kinds: Sequence[str], span: tuple[date, date]
-) -> list[Excess]:
-    """What rules read: the judged days of these areas and kinds, both ends included."""
-    first, last = span
-    rows = await reader.execute(
-        select(series_day)
-        .where(
-            series_day.c.area_id.in_(area_ids),
-            series_day.c.point_kind.in_(point_kinds),
-            series_day.c.day.between(first, last),
-            series_day.c.version > 0,
-        )
-        .order_by(
-            series_day.c.area_id, series_day.c.point_kind, series_day.c.syndrome, series_day.c.day
-        )
-    )
-    return [excess_of(row) for row in rows]
+    return [SeriesRow._make(row) for row in rows]
 
 
 def excess_of(row: Row[Any]) -> Excess:

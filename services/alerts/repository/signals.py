@@ -148,37 +148,47 @@ async def standing_within(
         (
             row.number - 1,
             row.counted_area_id,
-            Signal(
-                row.id,
-                row.point_kind,
-                row.point_id,
-                row.occurred_at,
-                row.person_id,
-                row.person_count,
-                row.place_id,
-                row.area_id,
-                row.spent,
-                row.household_id,
-            ),
+            signal_of(row),
         )
         for row in rows
     ]
 
 
+def signal_of(row: Row[Any]) -> Signal:
+    """A row with the columns `SIGNAL`, `household_id` and `spent`."""
+    return Signal(
+        row.id,
+        row.point_kind,
+        row.point_id,
+        row.occurred_at,
+        row.person_id,
+        row.person_count,
+        row.place_id,
+        row.area_id,
+        row.spent,
+        row.household_id,
+    )
+
+
+SIGNAL = """
+    signal.id, signal.point_kind, signal.point_id, signal.occurred_at, signal.person_id,
+    signal.person_count, signal.place_id, signal.area_id
+"""
+# With whom the person of a signal lived then.
+HOUSEHOLD = """
+    SELECT lives.group_id FROM alerts.household AS lives
+    WHERE lives.person_id = signal.person_id AND lives.standing
+        AND lives.from_at <= signal.occurred_at
+        AND (lives.until_at IS NULL OR lives.until_at > signal.occurred_at)
+    ORDER BY lives.from_at DESC, lives.group_id LIMIT 1
+"""
 # OFFSET 0 keeps the order of the joins: a plan made while the tables were empty starts from the
 # signals, is kept with the prepared statement, and costs a hundred times as much an hour later.
 WITHIN = {
     column: f"""
-        SELECT span.number, signal.{column} AS counted_area_id, signal.id, signal.point_kind,
-            signal.point_id, signal.occurred_at, signal.person_id, signal.person_count,
-            signal.place_id, signal.area_id,
-            CASE WHEN span.households AND signal.person_id IS NOT NULL THEN (
-                SELECT lives.group_id FROM alerts.household AS lives
-                WHERE lives.person_id = signal.person_id AND lives.standing
-                    AND lives.from_at <= signal.occurred_at
-                    AND (lives.until_at IS NULL OR lives.until_at > signal.occurred_at)
-                ORDER BY lives.from_at DESC, lives.group_id LIMIT 1
-            ) END AS household_id,
+        SELECT span.number, signal.{column} AS counted_area_id, {SIGNAL},
+            CASE WHEN span.households AND signal.person_id IS NOT NULL THEN ({HOUSEHOLD})
+            END AS household_id,
             EXISTS (
                 SELECT FROM alerts.alert_signal AS used
                 JOIN alerts.alert AS ended ON ended.id = used.alert_id

@@ -8,7 +8,8 @@ from uuid import UUID
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import URL, func, select
+from sqlalchemy import URL, Column, MetaData, Table, Text, Uuid, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from shared.clock import ManualClock
@@ -20,6 +21,7 @@ from tests.service.delivery import toy
 from tests.service.delivery.conftest import NOW
 
 FEW, MANY = 3, 250
+TEXTS = ARRAY(Text)
 
 
 @pytest_asyncio.fixture
@@ -89,6 +91,15 @@ async def test_what_closes_may_stand_before_what_opens(database: Database, count
         await upsert(work, toy.entry, [old | {"open": False}, new, *rest])
     found = await stored(database)
     assert (found[old["id"]]["open"], found[new["id"]]["open"]) == (False, True)
+
+
+async def test_arrays_of_texts_are_refused_for_a_comma_would_divide_them(
+    database: Database,
+) -> None:
+    named = Table("named", MetaData(), Column("id", Uuid, primary_key=True), Column("of", TEXTS))
+    async with database.work(Actor("test")) as work:
+        with pytest.raises(TypeError, match="array"):
+            await upsert(work, named, [{"id": new_id(), "of": ["a,b"]}])
 
 
 async def test_an_update_writes_what_is_named_and_nothing_else(database: Database) -> None:

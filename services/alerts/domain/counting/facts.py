@@ -18,7 +18,7 @@ from shared.events.base import Event
 from shared.events.intake import ReportRecorded, ResultReported, ScanRecorded
 
 FEVER = "fever"
-# A code that others sent and that names a series: keys and columns are put together of them.
+# A code that others sent and that names a series: keys are put together of them.
 CODE = re.compile(r"[\w:.+-]{1,80}")
 # A result that says neither is no test done.
 TELLING = frozenset({"positive", "negative"})
