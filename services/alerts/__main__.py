@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from services.alerts.app import service
-from services.alerts.laboratory.benching import benchmark
-from services.alerts.laboratory.trying import backtest
+from services.alerts.laboratory.backtest_command import backtest
+from services.alerts.laboratory.benchmark_command import benchmark
 from shared.runtime import main as run_service
 
 

@@ -35,7 +35,7 @@ Day = click.DateTime(formats=["%Y-%m-%d"])
 def backtest(rules_file: Path, seeds: tuple[int, ...], counties: int | None, **given: Any) -> None:
     """Rules over recorded events or generated cities, beside the rules in force and every single
     stream: found, falsely cried, and how late."""
-    from services.alerts.laboratory import told
+    from services.alerts.laboratory import backtest_report as report
     from services.alerts.laboratory.comparison import WHOLE, compare
 
     rules = _read(rules_file)
@@ -53,12 +53,12 @@ def backtest(rules_file: Path, seeds: tuple[int, ...], counties: int | None, **g
         task = bar.add_task("rules", total=WHOLE.steps(rules, in_force))
         compared = compare(rules, in_force, trials, advance=lambda: bar.advance(task))
     title = f"{rules.name} over {', '.join(one.name for one in trials)}"
-    told.show(console, compared, title)
+    report.show(console, compared, title)
     if given["json_file"] is not None:
         settings = {"rules": rules.name, "trials": [one.name for one in trials]}
-        given["json_file"].write_text(told.as_json(compared, settings))
+        given["json_file"].write_text(report.as_json(compared, settings))
     if given["plot_file"] is not None:
-        told.plot(compared, given["plot_file"])
+        report.plot(compared, given["plot_file"])
 
 
 def _read(file: Path) -> RuleSet:
@@ -66,9 +66,14 @@ def _read(file: Path) -> RuleSet:
 
     try:
         return read_rules(file)
-    except (ValidationError, yaml.YAMLError, KeyError, TypeError) as error:
-        told = error.errors(include_input=False) if isinstance(error, ValidationError) else error
-        raise click.ClickException(f"{file.name} is no set of rules: {told}") from error
+    except ValidationError as error:
+        told = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        lines = "\n  ".join(["document", *told])
+        raise click.ClickException(f"{file.name} is no set of rules:\n  {lines}") from error
+    except KeyError as error:
+        raise click.ClickException(f"{file.name} is no set of rules: no {error}") from error
+    except (yaml.YAMLError, TypeError) as error:
+        raise click.ClickException(f"{file.name} is no set of rules: {error}") from error
 
 
 def _days(

@@ -39,7 +39,7 @@ def show(console: Console, compared: Comparison, title: str) -> None:
     table.add_row("rules", *_cells(rules, None))
     if compared.in_force is not None:
         table.add_row("in force", *_cells(compared.in_force, rules))
-    for name, one in _best(compared).items():
+    for name, one in _best(compared).items() if rules.truths else ():
         if one is None:
             table.add_row(f"best stream, {name}: none is quiet enough")
             continue
@@ -110,6 +110,12 @@ def _days(value: float) -> str:
     if math.isnan(value):
         return "–"
     return f"{value:.0f}" if math.isfinite(value) else "missed"
+
+
+def _mean_days(rating: Rating, missed_days: float) -> float:
+    if not rating.truths:
+        return math.nan
+    return float(np.nan_to_num(rating.delays, nan=missed_days).mean())
 
 
 def as_json(compared: Comparison, settings: Mapping[str, Any]) -> str:
@@ -184,8 +190,8 @@ def plot(compared: Comparison, file: Path, missed_days: float = 30.0) -> None:
     for label, mine, colour, style in curves:
         rates = [max(one.rating.false_rate.value, 1e-3) for one in mine]
         look = {"label": label, "linestyle": style, "marker": ".", "color": colour or None}
-        panels[0].plot(rates, [one.rating.found.mean() for one in mine], **look)
-        delays = [np.nan_to_num(one.rating.delays, nan=missed_days).mean() for one in mine]
+        panels[0].plot(rates, [one.rating.found_share.value for one in mine], **look)
+        delays = [_mean_days(one.rating, missed_days) for one in mine]
         panels[1].plot(rates, delays, **look)
     for panel, name in zip(
         panels,

@@ -33,7 +33,7 @@ def benchmark(
     **files: Path | None,
 ) -> None:
     """Every detector on the 42 weekly and the 16 daily scenarios, with published numbers beside."""
-    from services.alerts.laboratory import report
+    from services.alerts.laboratory import benchmark_report as report
     from services.alerts.laboratory.benchmark import names, run
     from services.alerts.laboratory.methods import Pace
 

@@ -85,7 +85,10 @@ def compare(
 
 
 def best_at(tried: Sequence[Tried], false_rate: float) -> Tried | None:
-    """Which finds most outbreaks with no more false alerts than that."""
+    """Which finds most outbreaks with no more false alerts than that; None where none is so quiet,
+    or there was nothing to find."""
+    if not any(one.rating.truths for one in tried):
+        return None
     quiet = [one for one in tried if one.rating.false_rate.value <= false_rate]
     return max(quiet, key=lambda one: float(one.rating.found.mean()), default=None)
 

@@ -65,7 +65,10 @@ class Rating:
         return ratio(self.false_alarms, self.weeks, seed=0)
 
     def delay_quantile(self, share: float) -> float:
-        """Of all outbreaks, a miss later than everything: infinite where more are missed."""
+        """Of all outbreaks, a miss later than everything: infinite where more are missed; NaN where
+        there was none."""
+        if not self.truths:
+            return np.nan
         ordered = np.sort(np.where(self.found, self.delays, np.inf))
         return float(ordered[min(int(len(ordered) * share), len(ordered) - 1)])
 

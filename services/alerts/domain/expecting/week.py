@@ -161,7 +161,9 @@ def _by_farrington(tail: Tail, week: Week, inner: FloatArray, rows: BoolArray) -
         return
     long = min(weeks, YEAR_WEEKS * policy.farrington_years_most + HALF_WIDTH_WEEKS + 1)
     persons, size = _weekly(week, long)
-    usual = np.nanmean(np.where(size[:, -4:] > 0, size[:, -4:], np.nan), axis=1)
+    late = size[:, -4:]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        usual = np.where(late > 0, late, 0.0).sum(axis=1) / (late > 0).sum(axis=1)
     known = size >= np.maximum(policy.known_share * usual, EXPOSURE_LEAST)[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         comparable = np.where(known, persons / size * usual[:, None], np.nan)

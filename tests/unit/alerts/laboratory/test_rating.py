@@ -15,7 +15,7 @@ from rich.console import Console
 from services.alerts.__main__ import main
 from services.alerts.domain.areas import AreaTree
 from services.alerts.domain.city_log import CityLog
-from services.alerts.laboratory import told
+from services.alerts.laboratory import backtest_report as report
 from services.alerts.laboratory.backtest import RuleSet, alarms_of, read_rules, shipped_rules
 from services.alerts.laboratory.comparison import Grid, compare, daily, narrowed, scaled
 from services.alerts.laboratory.generated.city import generate
@@ -119,11 +119,23 @@ def test_rules_over_a_city_are_compared_with_every_stream_and_told(
     )
     assert len(seen) == grid.steps(rules, shipped_rules()) == 6
     console = Console(file=StringIO(), width=170)
-    told.show(console, compared, "small")
-    written = json.loads(told.as_json(compared, {}))
+    report.show(console, compared, "small")
+    written = json.loads(report.as_json(compared, {}))
     assert {"own", "by_day", "by_terms"} == set(written["curves"])
     assert len(written["rules"]["outbreaks"]) == len(trial.truths)
-    told.plot(compared, tmp_path / "curve.png")
+    report.plot(compared, tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").stat().st_size > 1_000
+
+
+def test_where_no_outbreak_is_known_only_alerts_are_counted(tmp_path: Path) -> None:
+    compared = compare(read_rules(RULES), shipped_rules(), [_trial()], grid=Grid((1e-3,), (1.0,)))
+    shown = StringIO()
+    report.show(Console(file=shown, width=200), compared, "nothing labelled")
+    assert "only alerts could be counted" in shown.getvalue()
+    written = json.loads(report.as_json(compared, {}))
+    assert written["rules"]["found"] == [None, None, None]
+    assert set(written["best_streams"].values()) == {None}
+    report.plot(compared, tmp_path / "curve.png")
     assert (tmp_path / "curve.png").stat().st_size > 1_000
 
 
@@ -157,3 +169,23 @@ def test_the_command_says_what_is_missing(tmp_path: Path) -> None:
     told_ = CliRunner().invoke(main, ["backtest", "--rules", str(broken), "--city", "1"])
     assert told_.exit_code == 1
     assert "new.yaml is no set of rules" in told_.output
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("id: a\nversion: 1\n", "no 'document'"),
+        ("id: a\nversion: 1\ndocument: {level: purple}\n", "level: Input should be 'blue'"),
+        ("- a\n", "is no set of rules"),
+        ("a: {\n", "is no set of rules"),
+    ],
+)
+def test_a_file_that_holds_no_rules_is_said_to_in_words(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    file = tmp_path / "new.yaml"
+    file.write_text(text)
+    answer = CliRunner().invoke(main, ["backtest", "--rules", str(file), "--city", "101"])
+    assert answer.exit_code == 1
+    assert told in answer.output
+    assert "{'" not in answer.output
