@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from bench import backtest, detectors, idle, latency, recall, same, scans, trace
+from bench import backtest, detectors, idle, latency, recall, scans, trace
 from bench.figures import Figure, keep, show
 
 Part = Callable[[Path, float], Awaitable[list[Figure]]]
@@ -22,7 +22,6 @@ PARTS: dict[str, Part] = {
     "latency-kafka": lambda folder, seconds: latency.measure_kafka(folder, seconds=seconds),
     "detectors": lambda folder, _: detectors.measure(folder),
     "scenarios": lambda _, __: detectors.measure_scenarios(),
-    "same": lambda folder, _: same.measure(folder),
     "backtest": lambda _, __: backtest.measure(),
     "recall": lambda folder, _: recall.measure(folder),
     "trace": lambda folder, _: trace.measure_small(folder),

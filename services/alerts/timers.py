@@ -3,7 +3,7 @@ evaluators, by kind of what is due."""
 
 from __future__ import annotations
 
-from services.alerts.handlers.alerts import end_quiet
+from services.alerts.handlers.alerts import end_quiet, ring_quiet
 from services.alerts.handlers.copies import (
     judge_areas,
     judge_cases,
@@ -17,7 +17,7 @@ from services.alerts.handlers.fits import refit, ring_refit
 from services.alerts.handlers.signals import judge_records
 from shared.service import Evaluator, KeysHandler
 
-timers: dict[str, KeysHandler] = {"quiet": end_quiet, "refit": ring_refit}
+timers: dict[str, KeysHandler] = {"quiet": ring_quiet, "refit": ring_refit}
 
 # They take row locks on signals and locks on (rule, area) or on a counted kind themselves, so the
 # loop need not lock keys. A fit takes seconds; everything else is prompt, not to wait behind it.
@@ -30,6 +30,7 @@ evaluators = {
     "count": Evaluator(carry_counts, batch_max=2_000, exclusive=False, prompt=True),
     "residence": Evaluator(place_results, batch_max=500, exclusive=False, prompt=True),
     "excess": Evaluator(judge_excesses, batch_max=2_000, exclusive=False, prompt=True),
+    "quiet": Evaluator(end_quiet, batch_max=500, exclusive=False, prompt=True),
     "refit": Evaluator(refit, batch_max=20),
     "rule": Evaluator(judge_rules, batch_max=10, exclusive=False, prompt=True),
 }

@@ -116,7 +116,7 @@ def with_counts(versions: Sequence[Rule], decision: Decision, silence: Silence) 
     been, a day does not tell.
     """
     unit_of = point_of if silence.of == "point" else person_of
-    gone = {unit for unit in silence.removed if _by_limit(versions, decision, unit_of, unit)}
+    gone = _by_limit(versions, decision, unit_of) & set(silence.removed)
     days = [one for one in decision.evidence if unit_of(one) in gone]
     kept = [one for one in decision.evidence if unit_of(one) not in silence.removed]
     counts = {one.id: most_unlit(one) for one in days}
@@ -142,16 +142,23 @@ def with_counts(versions: Sequence[Rule], decision: Decision, silence: Silence) 
 
 
 def _by_limit(
-    versions: Sequence[Rule], decision: Decision, unit_of: Callable[[Signal], str], unit: str
-) -> bool:
-    """Whether a unit is days of series that every version holds against their limits."""
-    return all(
-        one.excess is not None
-        and one.excess.limit is not None
-        and all(version.terms_of(one.point_kind).p_below is None for version in versions)
-        for one in decision.evidence
-        if unit_of(one) == unit
-    )
+    versions: Sequence[Rule], decision: Decision, unit_of: Callable[[Signal], str]
+) -> set[str]:
+    """The units that are nothing but days of series that every version holds against their
+    limits."""
+
+    def held(one: Signal) -> bool:
+        return (
+            one.excess is not None
+            and one.excess.limit is not None
+            and all(version.terms_of(one.point_kind).p_below is None for version in versions)
+        )
+
+    days = [one for one in decision.evidence if held(one)]
+    if not days:
+        return set()
+    others = {unit_of(one) for one in decision.evidence if not held(one)}
+    return {unit_of(one) for one in days} - others
 
 
 def most_unlit(signal: Signal) -> int:

@@ -191,8 +191,15 @@ def _changes(
     return changes
 
 
+async def ring_quiet(work: Work, keys: Sequence[str]) -> None:
+    """Timer: hand on to the evaluator. Whoever judges takes the lock of the pair and then writes
+    timers; a timer that took that lock while it holds its own row would wait the other way round.
+    """
+    work.due("quiet", keys)
+
+
 async def end_quiet(work: Work, keys: Sequence[str]) -> None:
-    """Timer `quiet` of an alert: it ends unless its evidence has grown meanwhile."""
+    """Evaluator of `quiet`: an alert ends unless its evidence has grown meanwhile."""
     rows = await alerts_by_id(work, [UUID(key) for key in keys])
     await work.lock(*(pair_lock((row.rule_id, row.area_id)) for row in rows))
     stored = versions_by_id(await active_rules(work))

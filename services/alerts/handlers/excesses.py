@@ -32,11 +32,8 @@ async def judge_excesses(work: Work, keys: Sequence[str]) -> None:
     touched: dict[Pair, Touched] = {}
     for rule_id, versions in stored.items():
         level = versions[-1].document.area_level
-        mine = [
-            one
-            for one in changed
-            if any(one.point_kind in version.document.excess_kinds for version in versions)
-        ]
+        kinds = frozenset[str]().union(*(one.document.excess_kinds for one in versions))
+        mine = [one for one in changed if one.point_kind in kinds]
         if not mine:
             continue
         cells = {(one.area_id, one.day) for one in mine}

@@ -385,5 +385,9 @@ RESIZE_SERIES = text(
 async def resize(work: Work, topic: Topic, first_day: date, last_day: date) -> None:
     """Measure the days again by the sizes that are stored now; under the topic's lock."""
     span = {**topic._asdict(), "first_day": first_day, "last_day": last_day}
+    # Whole days are joined. While the tables are young the planner takes them for a few rows and
+    # goes through one for each row of the other: minutes, under the lock.
+    await work.execute(text("SET LOCAL enable_nestloop = off"))
     await work.execute(RESIZE_CELLS, {**span, "nil": UUID(NIL)})
     await work.execute(RESIZE_SERIES, span)
+    await work.execute(text("SET LOCAL enable_nestloop = on"))
