@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from bench import backtest, detectors, idle, latency, recall, scans, trace
+from bench import backtest, detectors, idle, latency, recall, scans, signals, trace
 from bench.figures import Figure, keep, show
 
 Part = Callable[[Path, float], Awaitable[list[Figure]]]
@@ -24,6 +24,7 @@ PARTS: dict[str, Part] = {
     "scenarios": lambda _, __: detectors.measure_scenarios(),
     "backtest": lambda _, __: backtest.measure(),
     "recall": lambda folder, _: recall.measure(folder),
+    "signals": lambda folder, seconds: signals.measure(folder, seconds=seconds),
     "trace": lambda folder, _: trace.measure_small(folder),
     "scans": lambda folder, seconds: scans.measure(folder, seconds=seconds),
 }

@@ -13,8 +13,8 @@ from services.alerts.handlers.reach import widened
 from services.alerts.handlers.settling import Touched
 from services.alerts.repository.alerts import Pair
 from services.alerts.repository.areas import children_at, lines_of
-from services.alerts.repository.excesses import child_levels_of
-from services.alerts.repository.rules import active_rules, versions_by_id
+from services.alerts.repository.excesses import child_levels_of, that_light_or_did
+from services.alerts.repository.rules import StoredRule, active_rules, versions_by_id
 from services.alerts.repository.series import SeriesKey
 from shared.database.work import Work
 
@@ -28,12 +28,15 @@ async def judge_excesses(work: Work, keys: Sequence[str]) -> None:
     rules = await active_rules(work)
     changed = [SeriesKey.of_key(key) for key in sorted(keys)]
     stored = versions_by_id(rules)
+    concerned = await that_light_or_did(work, changed, _most(rules))
     lines: dict[str, Line] = {}
     touched: dict[Pair, Touched] = {}
     for rule_id, versions in stored.items():
         level = versions[-1].document.area_level
         kinds = frozenset[str]().union(*(one.document.excess_kinds for one in versions))
-        mine = [one for one in changed if one.point_kind in kinds]
+        # What the streams say together rests on every day, on quiet ones too.
+        agree = any(one.document.consensus is not None for one in versions)
+        mine = [one for one in changed if one.point_kind in kinds and (agree or one in concerned)]
         if not mine:
             continue
         cells = {(one.area_id, one.day) for one in mine}
@@ -49,6 +52,15 @@ async def judge_excesses(work: Work, keys: Sequence[str]) -> None:
         if versions[-1].document.reach == "parent":
             await _touch_below(work, touched, (rule_id, level), [(lines[a], d) for a, d in known])
     await judge_pairs(work, await widened(work, touched, stored), rules)
+
+
+def _most(rules: Sequence[StoredRule]) -> dict[str, float]:
+    """The largest p-value that some rule asks of a kind."""
+    most: dict[str, float] = {}
+    for rule in rules:
+        for kind in rule.document.excess_kinds:
+            most[kind] = max(most.get(kind, 0.0), rule.document.terms_of(kind).p_below or 0.0)
+    return most
 
 
 async def _touch_below(

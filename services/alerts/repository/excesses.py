@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -13,7 +13,8 @@ from sqlalchemy import delete, exists, func, insert, select, text, tuple_
 from services.alerts.domain.areas import LEVELS
 from services.alerts.domain.excess import Excess
 from services.alerts.domain.signals import Consent, Signal, signal_of_excess
-from services.alerts.repository.series import excess_of
+from services.alerts.repository.columns import given
+from services.alerts.repository.series import KEY, SeriesKey, excess_of
 from services.alerts.tables import alert_excess, series_day, standard
 from shared.database.work import Work
 from shared.policy import Reader
@@ -107,6 +108,38 @@ WITHIN = text(
         AND (series.p_value <= span.most OR series.persons > series.limit_count)
     """
 )
+
+
+CONCERNED = text(
+    f"""
+    SELECT given.area_id, given.point_kind, given.syndrome, given.day
+    FROM {given(KEY | {"most": "double precision"})}
+    WHERE EXISTS (
+        SELECT FROM alerts.series_day AS series
+        WHERE series.area_id = given.area_id AND series.point_kind = given.point_kind
+            AND series.syndrome = given.syndrome AND series.day = given.day
+            AND series.abstains = 0
+            AND (series.p_value <= given.most OR series.persons > series.limit_count)
+        OFFSET 0
+    ) OR EXISTS (
+        SELECT FROM alerts.alert_excess AS used
+        WHERE used.area_id = given.area_id AND used.point_kind = given.point_kind
+            AND used.syndrome = given.syndrome AND used.day = given.day
+        OFFSET 0
+    )
+    """  # noqa: S608 - columns of our own
+)
+
+
+async def that_light_or_did(
+    reader: Reader, keys: Sequence[SeriesKey], most: Mapping[str, float]
+) -> frozenset[SeriesKey]:
+    """The days that may light a point now, or that some alert rests on: nearly all that change do
+    neither. `most`: by kind, the largest p-value that any rule asks for."""
+    asked: dict[str, list[Any]] = {name: [key[at] for key in keys] for at, name in enumerate(KEY)}
+    asked["most"] = [most.get(key.point_kind, 0.0) for key in keys]
+    rows = await reader.execute(CONCERNED, asked)
+    return frozenset(SeriesKey._make(row) for row in rows)
 
 
 def _consents(told: list[list[Any]] | None) -> tuple[Consent, ...]:
