@@ -17,7 +17,7 @@ LIT_SHARE = 0.01
 TOWNSHIPS = 3_000
 WARM = (500, 5.0, LIT_SHARE)
 # What is looked at where the goal is missed: fewer signals, and nothing but lit ones.
-FEWER = ((2_500, 10.0, LIT_SHARE), (1_250, 10.0, LIT_SHARE), (600, 10.0, LIT_SHARE))
+FEWER = tuple((rate, 10.0, LIT_SHARE) for rate in (2_500, 1_250, 600, 300))
 ALL_LIT = (200, 10.0, 1.0)
 
 

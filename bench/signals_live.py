@@ -23,7 +23,6 @@ from zoneinfo import ZoneInfo
 
 import psutil
 import uvloop
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bench.figures import percentile
@@ -32,7 +31,7 @@ from bench.signals_load import Load
 from bench.signals_town import CITY, COUNTY_TOWNSHIPS, KINDS, ZONE, found_town, township_id
 from services.alerts.app import service as alerts
 from shared.clock import real_now
-from shared.database.work import Actor, Database, Work, administration
+from shared.database.work import Actor, Database, Work
 from shared.events.intake import ReportRecorded
 from shared.log import configure_log
 from shared.runtime import Runtime
@@ -48,8 +47,7 @@ PLAIN_TABLE = """
 """
 PLAIN_UPSERT = """
     INSERT INTO bench_plain AS known
-    SELECT * FROM
-        unnest(CAST(:kinds AS text[]), CAST(:areas AS text[]), CAST(:numbers AS integer[]))
+    SELECT * FROM unnest($1::text[], $2::text[], $3::integer[])
     ON CONFLICT (kind, area_id) DO UPDATE SET persons = known.persons + excluded.persons
 """
 Waiting = dict[str, list[float]]
@@ -226,28 +224,27 @@ async def _one(runtime: Runtime, watch: Watch, load: Load) -> Outcome:
 async def _plain(engine: AsyncEngine, townships: int) -> tuple[float, float]:
     """Microseconds for each signal and the 99th percentile of a transaction in milliseconds."""
     chosen, spent = random.Random(1), []
-    await _committed(engine, PLAIN_TABLE, {})
-    for _ in range(PLAIN_TRANSACTIONS):
-        sums: Counter[tuple[str, str]] = Counter()
-        for _ in range(PLAIN_SIGNALS):
-            number, kind = chosen.randrange(townships), chosen.choice(KINDS)
-            for area in (township_id(number), f"bench:c{number // COUNTY_TOWNSHIPS}", CITY):
-                sums[kind, area] += 1
-        began = time.perf_counter()
-        columns = {
-            "kinds": [kind for kind, _ in sorted(sums)],
-            "areas": [area for _, area in sorted(sums)],
-            "numbers": [sums[key] for key in sorted(sums)],
-        }
-        await _committed(engine, PLAIN_UPSERT, columns)
-        spent.append(time.perf_counter() - began)
+    async with engine.connect() as connection:
+        raw = await connection.get_raw_connection()
+        driver: Any = raw.driver_connection
+        await driver.execute(PLAIN_TABLE)
+        for _ in range(PLAIN_TRANSACTIONS):
+            sums: Counter[tuple[str, str]] = Counter()
+            for _ in range(PLAIN_SIGNALS):
+                number, kind = chosen.randrange(townships), chosen.choice(KINDS)
+                for area in (township_id(number), f"bench:c{number // COUNTY_TOWNSHIPS}", CITY):
+                    sums[kind, area] += 1
+            began = time.perf_counter()
+            rows = sorted(sums.items())
+            await driver.execute(
+                PLAIN_UPSERT,
+                [kind for (kind, _), _ in rows],
+                [area for (_, area), _ in rows],
+                [number for _, number in rows],
+            )
+            spent.append(time.perf_counter() - began)
     each = sum(spent) / (PLAIN_TRANSACTIONS * PLAIN_SIGNALS)
     return each * 1e6, percentile(spent, 0.99) * 1000
-
-
-async def _committed(engine: AsyncEngine, statement: str, columns: dict[str, Any]) -> None:
-    async with administration(engine) as connection:
-        await connection.execute(text(statement), columns)
 
 
 async def _rest(runtime: Runtime, seconds: float) -> None:

@@ -173,31 +173,22 @@ def _size(one: Carry, policy: Detection, stored: StoredFit | None) -> tuple[int,
 
 
 def _differs(one: Carry, size: int, doubt: int) -> bool:
-    before = one.before
-    if before.old_line is None:
+    if one.before is None:
         return one.records != 0
-    was = (before.old_persons, before.old_seen, before.old_records, tuple(before.old_line))
-    now = (one.persons, one.seen, one.records, one.line)
-    return bool(was != now or (before.size_milli, before.doubt_milli) != (size, doubt))
+    return one.before != (one.line, one.persons, one.seen, one.records, size, doubt)
 
 
 def _add_up(sums: dict[SeriesKey, list[int]], one: Carry, size: int, doubt: int) -> None:
     """Take away what was carried where it was carried; add what stands where it belongs."""
     cell, before = one.cell, one.before
     now = [one.persons, one.seen, one.records, int(one.records > 0), size, doubt]
-    if before.old_line is not None:
-        was = [
-            before.old_persons,
-            before.old_seen,
-            before.old_records,
-            int(before.old_records > 0),
-            before.size_milli,
-            before.doubt_milli,
-        ]
-        if tuple(before.old_line) == one.line:
+    if before is not None:
+        line, persons, seen, records, old_size, old_doubt = before
+        was = [persons, seen, records, int(records > 0), old_size, old_doubt]
+        if line == one.line:
             now = [new - old for new, old in zip(now, was, strict=True)]
         else:
-            _move(sums, cell, before.old_line, [-number for number in was])
+            _move(sums, cell, line, [-number for number in was])
     _move(sums, cell, one.line, now)
 
 
