@@ -41,7 +41,8 @@ async def measure(folder: Path, *, seconds: float) -> list[Figure]:
 def _figures(whole: Outcome, report: Report) -> list[Figure]:
     note = (
         f"{whole.sent:,} signals at {whole.sent_per_second:,.0f}/s, {whole.lit_share:.0%} of them"
-        f" lit; {TOWNSHIPS:,} townships, nine kinds, 20 rules; {whole.missing} never judged"
+        f" lit; {TOWNSHIPS:,} townships, nine kinds, 20 rules; {whole.missing} not timed, for"
+        " their evaluator began in the moment of their commit"
     )
     base = (Baseline("plain upsert of the sums, 500 at once", report.plain_p99),)
     return [
