@@ -70,7 +70,8 @@ class Reports:
         kind, site, area = self._sites[int(chosen.random() * len(self._sites))]
         fever = ',"fever":true' if chosen.random() < self._load.lit_share else ""
         value = (
-            f'{{"record_id":"{record}","record_version":1,"occurred_at":"{at}","recorded_at":"{at}",'
+            f'{{"record_id":"{record}","record_version":1,"occurred_at":"{at}",'
+            f'"recorded_at":"{at}",'
             f'"kind":"{kind}","place_id":"{site}","place_area_id":"{area}"{fever},'
             f'"source_id":"{self._source}"}}'
         )
