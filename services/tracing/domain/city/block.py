@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,17 +27,17 @@ class Stays:
         return len(self.person)
 
     def __add__(self, other: Stays) -> Stays:
-        return Stays(
-            np.concatenate([self.person, other.person]),
-            np.concatenate([self.place, other.place]),
-            np.concatenate([self.arrived, other.arrived]),
-            np.concatenate([self.left, other.left]),
-        )
+        return all_stays([self, other])
 
     def where(self, chosen: Array) -> Stays:
         return Stays(
             self.person[chosen], self.place[chosen], self.arrived[chosen], self.left[chosen]
         )
+
+
+def all_stays(parts: Sequence[Stays]) -> Stays:
+    columns = zip(*((one.person, one.place, one.arrived, one.left) for one in parts), strict=True)
+    return Stays(*(np.concatenate(column) for column in columns))
 
 
 def no_stays() -> Stays:
@@ -127,17 +128,19 @@ class Meetings:
         return len(self.person)
 
     def __add__(self, more: Meetings) -> Meetings:
-        return Meetings(
-            np.concatenate([self.person, more.person]),
-            np.concatenate([self.other, more.other]),
-            np.concatenate([self.started, more.started]),
-            np.concatenate([self.seconds, more.seconds]),
-        )
+        return all_meetings([self, more])
 
     def where(self, chosen: Array) -> Meetings:
         return Meetings(
             self.person[chosen], self.other[chosen], self.started[chosen], self.seconds[chosen]
         )
+
+
+def all_meetings(parts: Sequence[Meetings]) -> Meetings:
+    columns = zip(
+        *((one.person, one.other, one.started, one.seconds) for one in parts), strict=True
+    )
+    return Meetings(*(np.concatenate(column) for column in columns))
 
 
 def no_meetings() -> Meetings:
