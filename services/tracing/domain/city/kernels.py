@@ -16,7 +16,9 @@ from services.tracing.domain.city.times import NEVER
 
 Array = NDArray[Any]
 Columns = tuple[Array, ...]
-DAY = np.int64(86_400_000_000)
+DAY, MINUTE = np.int64(86_400_000_000), np.int64(60_000_000)
+# The length of a stay in minutes, rounded up; LONG: so many or more, or nobody knows.
+LONG = 255
 
 
 # ── ids ──
@@ -127,6 +129,18 @@ def longest_stays(place: Array, arrived: Array, left: Array, reach: Array) -> No
 
 
 @njit(cache=True, nogil=True)
+def lengths(arrived: Array, left: Array, order: Array) -> Array:
+    """The lengths of the stays in this order."""
+    found = np.empty(len(order), dtype=np.uint8)
+    for i in range(len(order)):
+        row = order[i]
+        known = left[row] != NEVER and left[row] - arrived[row] < (LONG - 1) * MINUTE
+        # Without a branch nothing is saved: memory is what is waited for.
+        found[i] = -((arrived[row] - left[row]) // MINUTE) if known else LONG
+    return found
+
+
+@njit(cache=True, nogil=True)
 def end_stays(
     start: Array,
     person: Array,
@@ -167,11 +181,11 @@ def own_stays(
 ) -> int:
     """The sources' stays in a block, cut to their times and long enough to count.
 
-    block: starts by person, row and place by person, arrivals and departures by row.
+    block: starts by person; row, place and length by person; arrivals and departures by row.
     out: place, from, until, number of the source, the stay's own arrival and departure by row.
     Returns how many there are; those that do not fit are not written.
     """
-    start, row_of, place_of, arrived, left = block
+    start, row_of, place_of, length_of, arrived, left = block
     person, from_at, until_at = sources
     kind, minimum, dwell = rule
     out_place, out_from, out_until, out_source, out_row = out
@@ -181,10 +195,13 @@ def own_stays(
         if who < 0 or who >= len(start) - 1:
             continue
         for i in range(start[who], start[who + 1]):
+            what = kind[place_of[i]]
+            # Most stays are too short, and their rows lie far from one another.
+            if length_of[i] < LONG and length_of[i] * MINUTE < minimum[what]:
+                continue
             row = row_of[i]
             if arrived[row] >= until_at[source]:
                 break
-            what = kind[place_of[i]]
             began = max(arrived[row], from_at[source])
             ended = min(_ends(arrived[row], left[row], dwell[what]), until_at[source])
             if ended > began and ended - began >= minimum[what]:
@@ -244,66 +261,92 @@ def meet(
 ) -> tuple[int, int, int]:
     """Everybody who met these own stays in a block.
 
-    own: place, from, until, person of the source. block: starts by place, person, arrived, left.
+    own: the places, where the stays at each begin, and of each stay from, until, person of the
+    source; in the order of place and from. block: starts by place, person, arrived, left.
     span: first and last arrival in the block. rule: kind and longest stay by place; minimum and
-    dwell by kind. Returns (persons touched, pairs that count, rows looked at).
+    dwell by kind. Returns (persons touched, pairs that count, pairs looked at).
+
+    The rows of a place are gone through once, each of them held against all own stays there: what
+    is found of it is written down once and not for every pair.
     """
-    own_place, own_from, own_until, own_person = own
+    place_of, own_start, own_from, own_until, own_person = own
     start, person, arrived, left = block
     kind, reach, minimum, dwell = rule
-    # Taken apart here and written out below: handing arrays to `note` for every pair costs five
-    # times what the pair does.
-    first, last, via, touched, id_high, id_low = found
+    first_at, last_at, via, touched, id_high, id_low = found
     pairs = 0
     looked = 0
-    for i in range(len(own_place)):
-        if own_until[i] <= span[0]:
-            continue
-        place = own_place[i]
-        if place >= len(start) - 1:
+    for at in range(len(place_of)):
+        place = place_of[at]
+        if place >= len(start) - 1 or start[place] == start[place + 1]:
             continue
         what = kind[place]
-        stay = dwell[what]
+        stay, least = dwell[what], max(minimum[what], 1)
         longest = max(reach[place], stay)
-        since = own_from[i] - longest if longest != NEVER else -NEVER
-        if since >= span[1]:
-            continue
-        high = start[place + 1]
-        row = start[place]
-        if row == high:
-            continue
-        row = _first_at_least(arrived, row, high, since + 1)
-        least = max(minimum[what], 1)
-        own_began, own_ended, source = own_from[i], own_until[i], own_person[i]
-        while row < high and arrived[row] < own_ended:
-            looked += 1
-            began = max(arrived[row], own_began)
-            ended = left[row]
-            if ended == NEVER and stay != NEVER:
-                ended = arrived[row] + stay
-            ended = min(ended, own_ended)
+        low, last_own = own_start[at], own_start[at + 1]
+        high = low
+        row, last_row = start[place], start[place + 1]
+        while row < last_row:
+            came = arrived[row]
+            while low < last_own and own_until[low] <= came:
+                low += 1
+            if low == last_own:
+                break
+            # Who came so early is gone before the next own stay begins, and so are all before it.
+            since = own_from[low] - longest if longest != NEVER else -NEVER
+            if came <= since:
+                if since >= span[1]:
+                    break
+                row = _first_at_least(arrived, row, last_row, since + 1)
+                continue
+            went = left[row]
+            if went == NEVER and stay != NEVER:
+                went = came + stay
             other = person[row]
             row += 1
-            if ended - began < least or other == source:
+            if went != NEVER and went - came < least:
                 continue
-            pairs += 1
+            high = max(low, high)
+            while high < last_own and own_from[high] < went:
+                high += 1
+            while high > low and own_from[high - 1] >= went:
+                high -= 1
+            # Without a branch, so that several are done at once.
+            first, last, met = NEVER, -NEVER, 0
+            for i in range(low, high):
+                began, ended = max(came, own_from[i]), min(went, own_until[i])
+                counts = ended - began >= least and own_person[i] != other
+                met += counts
+                first = min(first, began if counts else NEVER)
+                last = max(last, ended if counts else -NEVER)
+            looked += high - low
+            if not met:
+                continue
+            pairs += met
             known = via[other]
             if known < 0:
                 touched[count] = other
                 count += 1
-                first[other] = began
-                last[other] = ended
-                via[other] = source
-                continue
-            if began < first[other]:
-                first[other] = began
-                via[other] = source
-            elif began == first[other] and known != source:
-                if id_high[source] < id_high[known] or (
-                    id_high[source] == id_high[known] and id_low[source] < id_low[known]
+                last_at[other] = last
+            else:
+                last_at[other] = max(last_at[other], last)
+                if first > first_at[other]:
+                    continue
+            if known < 0 or first < first_at[other]:
+                first_at[other] = first
+                known = -1
+            # Of those who were there at that instant the smallest id.
+            for i in range(low, high):
+                if own_from[i] > first:
+                    break
+                source = own_person[i]
+                if (
+                    max(came, own_from[i]) == first
+                    and min(went, own_until[i]) - first >= least
+                    and source != other
+                    and (known < 0 or _comes_before(source, known, id_high, id_low))
                 ):
-                    via[other] = source
-            last[other] = max(last[other], ended)
+                    known = source
+            via[other] = known
     return count, pairs, looked
 
 
