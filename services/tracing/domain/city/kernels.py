@@ -19,6 +19,8 @@ Columns = tuple[Array, ...]
 DAY, MINUTE = np.int64(86_400_000_000), np.int64(60_000_000)
 # The length of a stay in minutes, rounded up; LONG: so many or more, or nobody knows.
 LONG = 255
+# Instead of a source: not touched yet, and touched but not asked about.
+NOBODY, LEFT_OUT = -1, -2
 
 
 # ── ids ──
@@ -314,7 +316,7 @@ def meet(
             first, last, met = NEVER, -NEVER, 0
             for i in range(low, high):
                 began, ended = max(came, own_from[i]), min(went, own_until[i])
-                counts = ended - began >= least and own_person[i] != other
+                counts = (ended - began >= least) & (own_person[i] != other)
                 met += counts
                 first = min(first, began if counts else NEVER)
                 last = max(last, ended if counts else -NEVER)
@@ -465,18 +467,26 @@ def note_all(meetings: Columns, found: Columns, count: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def take_out(found: Columns, count: int) -> Columns:
-    """The touched persons with what was found of them; the accumulators are clean afterwards."""
+def take_out(found: Columns, count: int, leave_out: Array) -> Columns:
+    """The touched persons with what was found of them, but for those left out; the accumulators
+    are clean afterwards."""
     first, last, via, touched, _, _ = found
-    person = np.empty(count, dtype=np.int32)
-    began = np.empty(count, dtype=np.int64)
-    ended = np.empty(count, dtype=np.int64)
-    source = np.empty(count, dtype=np.int32)
+    left = 0
+    for who in leave_out:
+        if who >= 0 and via[who] >= 0:
+            via[who] = LEFT_OUT
+            left += 1
+    size = count - left
+    person, source = np.empty(size, dtype=np.int32), np.empty(size, dtype=np.int32)
+    began, ended = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+    at = 0
     for i in range(count):
         other = touched[i]
-        person[i] = other
-        began[i] = first[other]
-        ended[i] = last[other]
-        source[i] = via[other]
-        via[other] = -1
+        if via[other] != LEFT_OUT:
+            person[at] = other
+            began[at] = first[other]
+            ended[at] = last[other]
+            source[at] = via[other]
+            at += 1
+        via[other] = NOBODY
     return person, began, ended, source

@@ -186,11 +186,10 @@ def ask(
     for meetings in (_as_meetings(near, sources), _linked(links, sources)):
         count = kernels.note_all(meetings, found, count)
         pairs += len(meetings[0])
-    person, first_at, last_at, via = kernels.take_out(found, count)
+    nobody = np.empty(0, dtype=np.int32)
+    left_out = nobody if leave_out is None else leave_out.astype(np.int32)
+    person, first_at, last_at, via = kernels.take_out(found, count, left_out)
     ACCUMULATORS.give_back(accumulators)
-    if leave_out is not None and len(leave_out):
-        kept = ~np.isin(person, leave_out)
-        person, first_at, last_at, via = person[kept], first_at[kept], last_at[kept], via[kept]
     return Found(
         city, sources, figures, links, person, first_at, last_at, via, int(pairs), int(looked)
     )
@@ -214,7 +213,8 @@ def channels(city: City, sources: Sources, figures: Figures) -> Iterator[Channel
     if not len(sources):
         return
     minimum, dwell = figures.place_minimum, figures.place_dwell
-    since, until, longest = int(sources.from_at.min()), int(sources.until_at.max()), int(dwell.max())
+    since, until = int(sources.from_at.min()), int(sources.until_at.max())
+    longest = int(dwell.max())
     blocks = tuple(block for block in city.blocks(until) if block.reaches(since, longest))
     own = [_own(block, sources, (city.kind_of_place, minimum, dwell)) for block in blocks]
     if own:
