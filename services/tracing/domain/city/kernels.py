@@ -19,8 +19,6 @@ Columns = tuple[Array, ...]
 DAY, MINUTE = np.int64(86_400_000_000), np.int64(60_000_000)
 # The length of a stay in minutes, rounded up; LONG: so many or more, or nobody knows.
 LONG = 255
-# Instead of a source: not touched yet, and touched but not asked about.
-NOBODY, LEFT_OUT = -1, -2
 
 
 # ── ids ──
@@ -218,7 +216,7 @@ def own_stays(
 
 
 @njit(cache=True, nogil=True)
-def _first_at_least(arrived: Array, low: int, high: int, wanted: int) -> int:
+def first_at_least(arrived: Array, low: int, high: int, wanted: int) -> int:
     while low < high:
         middle = (low + high) >> 1
         if arrived[middle] < wanted:
@@ -226,130 +224,6 @@ def _first_at_least(arrived: Array, low: int, high: int, wanted: int) -> int:
         else:
             high = middle
     return low
-
-
-@njit(cache=True, nogil=True)
-def _comes_before(one: int, other: int, high: Array, low: Array) -> Any:
-    """The order of ids."""
-    if high[one] != high[other]:
-        return high[one] < high[other]
-    return low[one] < low[other]
-
-
-@njit(cache=True, nogil=True)
-def note(meeting: tuple[int, int, int, int], found: Columns, count: int) -> int:
-    """One meeting (other person, began, ended, source): the first source counts, of two at once the
-    smaller id. found: first and last time and source by person, who was touched, and the ids."""
-    other, began, ended, source = meeting
-    first, last, via, touched, high, low = found
-    if via[other] < 0:
-        touched[count] = other
-        first[other] = began
-        last[other] = ended
-        via[other] = source
-        return count + 1
-    if began < first[other]:
-        first[other] = began
-        via[other] = source
-    elif began == first[other] and _comes_before(source, via[other], high, low):
-        via[other] = source
-    last[other] = max(last[other], ended)
-    return count
-
-
-@njit(cache=True, nogil=True)
-def meet(
-    own: Columns, block: Columns, span: tuple[int, int], rule: Columns, found: Columns, count: int
-) -> tuple[int, int, int]:
-    """Everybody who met these own stays in a block.
-
-    own: the places, where the stays at each begin, and of each stay from, until, person of the
-    source; in the order of place and from. block: starts by place, person, arrived, left.
-    span: first and last arrival in the block. rule: kind and longest stay by place; minimum and
-    dwell by kind. Returns (persons touched, pairs that count, pairs looked at).
-
-    The rows of a place are gone through once, each of them held against all own stays there: what
-    is found of it is written down once and not for every pair.
-    """
-    place_of, own_start, own_from, own_until, own_person = own
-    start, person, arrived, left = block
-    kind, reach, minimum, dwell = rule
-    first_at, last_at, via, touched, id_high, id_low = found
-    pairs = 0
-    looked = 0
-    for at in range(len(place_of)):
-        place = place_of[at]
-        if place >= len(start) - 1 or start[place] == start[place + 1]:
-            continue
-        what = kind[place]
-        stay, least = dwell[what], max(minimum[what], 1)
-        longest = max(reach[place], stay)
-        low, last_own = own_start[at], own_start[at + 1]
-        high = low
-        row, last_row = start[place], start[place + 1]
-        while row < last_row:
-            came = arrived[row]
-            while low < last_own and own_until[low] <= came:
-                low += 1
-            if low == last_own:
-                break
-            # Who came so early is gone before the next own stay begins, and so are all before it.
-            since = own_from[low] - longest if longest != NEVER else -NEVER
-            if came <= since:
-                if since >= span[1]:
-                    break
-                row = _first_at_least(arrived, row, last_row, since + 1)
-                continue
-            went = left[row]
-            if went == NEVER and stay != NEVER:
-                went = came + stay
-            other = person[row]
-            row += 1
-            if went != NEVER and went - came < least:
-                continue
-            high = max(low, high)
-            while high < last_own and own_from[high] < went:
-                high += 1
-            while high > low and own_from[high - 1] >= went:
-                high -= 1
-            # Without a branch, so that several are done at once.
-            first, last, met = NEVER, -NEVER, 0
-            for i in range(low, high):
-                began, ended = max(came, own_from[i]), min(went, own_until[i])
-                counts = (ended - began >= least) & (own_person[i] != other)
-                met += counts
-                first = min(first, began if counts else NEVER)
-                last = max(last, ended if counts else -NEVER)
-            looked += high - low
-            if not met:
-                continue
-            pairs += met
-            known = via[other]
-            if known < 0:
-                touched[count] = other
-                count += 1
-                last_at[other] = last
-            else:
-                last_at[other] = max(last_at[other], last)
-                if first > first_at[other]:
-                    continue
-            if known < 0 or first < first_at[other]:
-                first_at[other] = first
-                known = -1
-            # Of those who were there at that instant the smallest id.
-            for i in range(low, high):
-                if own_from[i] > first:
-                    break
-                source = own_person[i]
-                if (
-                    max(came, own_from[i]) == first
-                    and min(went, own_until[i]) - first >= least
-                    and source != other
-                    and (known < 0 or _comes_before(source, known, id_high, id_low))
-                ):
-                    known = source
-            via[other] = known
-    return count, pairs, looked
 
 
 @njit(cache=True, nogil=True)
@@ -381,7 +255,7 @@ def tell(
         if since >= span[1]:
             continue
         high = start[place + 1]
-        row = _first_at_least(arrived, start[place], high, since + 1)
+        row = first_at_least(arrived, start[place], high, since + 1)
         while row < high and arrived[row] < own_until[i]:
             other = person[row]
             if via[other] == own_person[i] and other != own_person[i]:
@@ -417,7 +291,7 @@ def own_encounters(
         who = person[source]
         if who < 0 or who >= len(start) - 1:
             continue
-        row = _first_at_least(started, start[who], start[who + 1], from_at[source])
+        row = first_at_least(started, start[who], start[who + 1], from_at[source])
         while row < start[who + 1] and started[row] < until_at[source]:
             if other[row] != who and seconds[row] >= 0:
                 if count < len(out_source):
@@ -455,38 +329,3 @@ def in_a_sum(source: Array, other: Array, started: Array, seconds: Array, enough
                         row -= 1
         begin = end
     return counts
-
-
-@njit(cache=True, nogil=True)
-def note_all(meetings: Columns, found: Columns, count: int) -> int:
-    """Meetings found elsewhere (encounters, links): other person, began, ended, source."""
-    other, began, ended, source = meetings
-    for i in range(len(other)):
-        count = note((other[i], began[i], ended[i], source[i]), found, count)
-    return count
-
-
-@njit(cache=True, nogil=True)
-def take_out(found: Columns, count: int, leave_out: Array) -> Columns:
-    """The touched persons with what was found of them, but for those left out; the accumulators
-    are clean afterwards."""
-    first, last, via, touched, _, _ = found
-    left = 0
-    for who in leave_out:
-        if who >= 0 and via[who] >= 0:
-            via[who] = LEFT_OUT
-            left += 1
-    size = count - left
-    person, source = np.empty(size, dtype=np.int32), np.empty(size, dtype=np.int32)
-    began, ended = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
-    at = 0
-    for i in range(count):
-        other = touched[i]
-        if via[other] != LEFT_OUT:
-            person[at] = other
-            began[at] = first[other]
-            ended[at] = last[other]
-            source[at] = via[other]
-            at += 1
-        via[other] = NOBODY
-    return person, began, ended, source

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from services.tracing.domain.city import kernels
+from services.tracing.domain.city import kernels, meeting
 from services.tracing.domain.city.block import Block
 from services.tracing.domain.city.city import City
 from services.tracing.domain.city.numbers import ids_of
@@ -180,15 +180,15 @@ def ask(
         own = _by_place(channel.own, len(channel.rule[0]))
         for block in channel.blocks:
             span = (block.first_at, block.last_at)
-            met = kernels.meet(own, block.by_place, span, channel.rule, found, count)
+            met = meeting.meet(own, block.by_place, span, channel.rule, found, count)
             count, pairs, looked = met[0], pairs + met[1], looked + met[2]
     near = encounters_that_count(city, sources, figures)
     for meetings in (_as_meetings(near, sources), _linked(links, sources)):
-        count = kernels.note_all(meetings, found, count)
+        count = meeting.note_all(meetings, found, count)
         pairs += len(meetings[0])
     nobody = np.empty(0, dtype=np.int32)
     left_out = nobody if leave_out is None else leave_out.astype(np.int32)
-    person, first_at, last_at, via = kernels.take_out(found, count, left_out)
+    person, first_at, last_at, via = meeting.take_out(found, count, left_out)
     ACCUMULATORS.give_back(accumulators)
     return Found(
         city, sources, figures, links, person, first_at, last_at, via, int(pairs), int(looked)
