@@ -39,7 +39,7 @@ TOO_LARGE_SECONDS = 600.0
 # Older than this it answers no more: SQL knows better.
 STALE_SECONDS = 10.0
 # Of a visit's own columns; its tables come on top.
-VISIT_BYTES = 28
+VISIT_BYTES = 29
 FORGET = (
     text("DELETE FROM tracing.journal WHERE written_at < :before"),
     text("DELETE FROM tracing.presence_change WHERE written_at < :before"),

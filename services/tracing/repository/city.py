@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
@@ -12,27 +13,42 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import text
 
-from services.tracing.domain.city.block import Meetings, Stays, no_meetings, no_stays
-from services.tracing.domain.city.city import Change, City, Ids, Rows, found_city, segment_days
-from services.tracing.domain.city.numbers import Numbers, ids_from_bytes, ids_of
+from services.tracing.domain.city.block import (
+    Meetings,
+    Stays,
+    all_meetings,
+    all_stays,
+    no_meetings,
+    no_stays,
+)
+from services.tracing.domain.city.city import Change, City, CityRows, Ids, found_city, segment_days
+from services.tracing.domain.city.numbers import ids_from_bytes, ids_of
 from services.tracing.domain.city.times import NEVER, day_start, instant, micros
+from services.tracing.repository.columns import Column, Rows, read_columns
 from services.tracing.repository.journal import Head, head_sql
 from shared.database.work import ReadSession
 
 Array = NDArray[Any]
 Row = TypeVar("Row")
-# PostgreSQL counts from 2000-01-01 and says infinity by the largest number, as we do.
-SINCE_2000 = 946_684_800_000_000
-HEADER_BYTES, PIECE_BYTES = 19, 8 * 1024 * 1024
-ID_FIELD = [("length", ">i4"), ("bytes", "u1", 16)]
-TIME_FIELD = [("length", ">i4"), ("at", ">i8")]
-STAY_RECORD = np.dtype(
-    [("fields", ">i2"), ("person", ID_FIELD), ("place", ID_FIELD), ("arrived", TIME_FIELD),
-     ("left", TIME_FIELD)]
+# Sorting the days of a build: numpy and the loops hold no lock, and PostgreSQL has done its part.
+SORTERS = 2
+
+VISITS = (
+    Column("person_id", "id"), Column("place_id", "id"),
+    Column("arrived_at", "instant"), Column("left_at", "instant"),
 )  # fmt: skip
-MEETING_RECORD = np.dtype(
-    [("fields", ">i2"), ("person", ID_FIELD), ("other", ID_FIELD), ("started", TIME_FIELD),
-     ("seconds", TIME_FIELD)]
+MEMBERSHIPS = Rows(
+    "tracing.membership",
+    (
+        Column("person_id", "id"), Column("group_id", "id"),
+        Column("from_at", "instant"), Column("until_at", "instant"),
+    ),
+    "standing",
+    key="group_kind",
+)  # fmt: skip
+ENCOUNTERS = (
+    Column("person_id", "id"), Column("other_person_id", "id"),
+    Column("started_at", "instant"), Column("seconds", "number"),
 )  # fmt: skip
 
 HEAD = text(f"SELECT {head_sql('tracing.journal')}")
@@ -41,10 +57,6 @@ JOURNAL = text("""
     WHERE transaction_id >= :oldest
 """)
 PLACE_KINDS = text("SELECT place_id, kind FROM tracing.place")
-MEMBERSHIPS = text("""
-    SELECT person_id, group_id, group_kind, from_at AS arrived_at, until_at AS left_at
-    FROM tracing.membership WHERE standing
-""")
 
 NEW_VISITS = text("""
     SELECT person_id, place_id, arrived_at, left_at FROM tracing.visit
@@ -105,16 +117,17 @@ async def read_city(
     ids = Ids()
     stays = await _read_stays(session, ids, first_day, progress)
     encounters = await _read_encounters(session, ids, first_day)
-    memberships, group_kinds = await _numbered_memberships(
-        session, MEMBERSHIPS, {}, ids, first=True
-    )
+    memberships, group_kinds = await _read_memberships(session, ids)
     kinds = await _read_kinds(session, ids)
     for numbers in (ids.persons, ids.places, ids.groups):
         numbers.settle()
-    rows = Rows(stays, memberships, encounters, kinds, group_kinds)
-    # Sorting takes most of the time: not on the loop.
-    city = await asyncio.to_thread(found_city, ids, rows, first_day=first_day)
-    return city, Tail(head, seen)
+    rows = CityRows(stays, memberships, encounters, kinds, group_kinds)
+
+    def found() -> City:
+        with ThreadPoolExecutor(SORTERS, "city") as sorters:
+            return found_city(ids, rows, first_day=first_day, each=sorters.map)
+
+    return await asyncio.to_thread(found), Tail(head, seen)
 
 
 async def read_change(session: ReadSession, city: City, tail: Tail) -> tuple[Change | None, Tail]:
@@ -152,103 +165,61 @@ async def _journal(session: ReadSession, oldest: int) -> dict[UUID, int]:
     return {row.batch_id: row.transaction_id for row in rows}
 
 
-class _Pieces:
-    """Cuts what COPY sends into whole records, some megabytes at a time."""
-
-    def __init__(self, record: np.dtype[Any], take: Callable[[Array], Awaitable[None]]) -> None:
-        self._record, self._take = record, take
-        self._rest = bytearray()
-        self._begun = False
-
-    async def add(self, piece: bytes) -> None:
-        self._rest += piece
-        if len(self._rest) >= PIECE_BYTES:
-            await self.flush()
-
-    async def flush(self) -> None:
-        """Hand on every record that is whole; the end mark is shorter than any."""
-        if not self._begun and len(self._rest) >= HEADER_BYTES:
-            del self._rest[:HEADER_BYTES]
-            self._begun = True
-        count = len(self._rest) // self._record.itemsize
-        if count:
-            size = count * self._record.itemsize
-            records = np.frombuffer(bytes(self._rest[:size]), dtype=self._record)
-            del self._rest[:size]
-            await self._take(records)
-
-
 async def _read_stays(
     session: ReadSession, ids: Ids, first_day: int, progress: Callable[[int], None]
-) -> list[tuple[int, Stays]]:
+) -> dict[int, list[Stays]]:
     days: dict[int, list[Stays]] = {}
-    count = 0
 
-    async def take(records: Array) -> None:
-        nonlocal count
-        # Beside the loop: the next piece arrives meanwhile, and people are answered.
-        await asyncio.to_thread(number, records)
-        count += len(records)
-        progress(count)
-
-    def number(records: Array) -> None:
+    def take(_: str, columns: list[Array]) -> None:
+        person, place, arrived, left = columns
         stays = Stays(
-            ids.persons.first(ids_from_bytes(records["person"]["bytes"])),
-            ids.places.first(ids_from_bytes(records["place"]["bytes"])),
-            _times(records["arrived"]["at"]),
-            _times(records["left"]["at"]),
+            ids.persons.first(ids_from_bytes(person)),
+            ids.places.first(ids_from_bytes(place)),
+            arrived,
+            left,
         )
         of_day = segment_days(stays, first_day)
         for day in np.unique(of_day):
             days.setdefault(int(day), []).append(stays.where(of_day == day))
 
     start = instant(day_start(first_day)).isoformat()
-    pieces = _Pieces(STAY_RECORD, take)
-    await session.copy_out(
-        "SELECT person_id, place_id, arrived_at, coalesce(left_at, 'infinity')"  # noqa: S608, a date
-        f" FROM tracing.visit WHERE standing AND (arrived_at >= '{start}' OR left_at > '{start}')",
-        pieces.add,
-    )
-    await pieces.flush()
-    return [(day, _joined(parts)) for day, parts in days.items()]
+    reaching = f"standing AND (arrived_at >= '{start}' OR left_at > '{start}')"
+    await read_columns(session, Rows("tracing.visit", VISITS, reaching), take, progress)
+    return days
 
 
 async def _read_encounters(session: ReadSession, ids: Ids, first_day: int) -> Meetings:
     parts = [no_meetings()]
 
-    async def take(records: Array) -> None:
+    def take(_: str, columns: list[Array]) -> None:
+        person, other, started, seconds = columns
         parts.append(
             Meetings(
-                ids.persons.first(ids_from_bytes(records["person"]["bytes"])),
-                ids.persons.first(ids_from_bytes(records["other"]["bytes"])),
-                _times(records["started"]["at"]),
-                records["seconds"]["at"].astype(np.int64),
+                ids.persons.first(ids_from_bytes(person)),
+                ids.persons.first(ids_from_bytes(other)),
+                started,
+                seconds,
             )
         )
 
     start = instant(day_start(first_day)).isoformat()
-    pieces = _Pieces(MEETING_RECORD, take)
-    await session.copy_out(
-        "SELECT person_id, other_person_id, started_at, seconds"  # noqa: S608, a date
-        f" FROM tracing.encounter WHERE standing AND started_at >= '{start}'",
-        pieces.add,
-    )
-    await pieces.flush()
-    columns = zip(
-        *((one.person, one.other, one.started, one.seconds) for one in parts), strict=True
-    )
-    return Meetings(*(np.concatenate(column) for column in columns))
+    since = f"standing AND started_at >= '{start}'"
+    await read_columns(session, Rows("tracing.encounter", ENCOUNTERS, since), take)
+    return all_meetings(parts)
 
 
-def _times(raw: Array) -> Array:
-    at: Array = raw.astype(np.int64)
-    at[at != NEVER] += SINCE_2000
-    return at
+async def _read_memberships(session: ReadSession, ids: Ids) -> tuple[Stays, dict[int, int]]:
+    """Memberships as stays in groups, and the kinds of those groups."""
+    parts, kinds = [no_stays()], {}
 
+    def take(kind: str, columns: list[Array]) -> None:
+        person, group, since, until = columns
+        groups = ids.groups.first(ids_from_bytes(group))
+        parts.append(Stays(ids.persons.first(ids_from_bytes(person)), groups, since, until))
+        kinds.update(dict.fromkeys(groups.tolist(), ids.kind(kind)))
 
-def _joined(parts: Sequence[Stays]) -> Stays:
-    columns = zip(*((one.person, one.place, one.arrived, one.left) for one in parts), strict=True)
-    return Stays(*(np.concatenate(column) for column in columns))
+    await read_columns(session, MEMBERSHIPS, take)
+    return all_stays(parts), kinds
 
 
 async def _read_kinds(session: ReadSession, ids: Ids) -> dict[int, int]:
@@ -273,11 +244,6 @@ async def _new_kinds(
     return _numbered_kinds(rows, ids)
 
 
-def _number(numbers: Numbers, found: Sequence[UUID], *, first: bool) -> Array:
-    ids = ids_of(found)
-    return numbers.first(ids) if first else numbers.add(ids)
-
-
 async def _numbered_stays(
     session: ReadSession, statement: Any, asked: dict[str, Any], ids: Ids
 ) -> Stays:
@@ -285,22 +251,22 @@ async def _numbered_stays(
     if not rows:
         return no_stays()
     return Stays(
-        _number(ids.persons, [row.person_id for row in rows], first=False),
-        _number(ids.places, [row.place_id for row in rows], first=False),
+        ids.persons.add(ids_of([row.person_id for row in rows])),
+        ids.places.add(ids_of([row.place_id for row in rows])),
         *_from_until(rows),
     )
 
 
 async def _numbered_memberships(
-    session: ReadSession, statement: Any, asked: dict[str, Any], ids: Ids, *, first: bool = False
+    session: ReadSession, statement: Any, asked: dict[str, Any], ids: Ids
 ) -> tuple[Stays, dict[int, int]]:
     """Memberships as stays in groups, and the kinds of those groups."""
-    rows = (await session.execute(statement, {"new": asked["new"]} if asked else {})).all()
+    rows = (await session.execute(statement, {"new": asked["new"]})).all()
     if not rows:
         return no_stays(), {}
-    groups = _number(ids.groups, [row.group_id for row in rows], first=first)
+    groups = ids.groups.add(ids_of([row.group_id for row in rows]))
     stays = Stays(
-        _number(ids.persons, [row.person_id for row in rows], first=first),
+        ids.persons.add(ids_of([row.person_id for row in rows])),
         groups,
         *_from_until(rows),
     )
@@ -317,8 +283,8 @@ async def _numbered_encounters(
     if not rows:
         return no_meetings()
     return Meetings(
-        _number(ids.persons, [row.person_id for row in rows], first=False),
-        _number(ids.persons, [row.other_person_id for row in rows], first=False),
+        ids.persons.add(ids_of([row.person_id for row in rows])),
+        ids.persons.add(ids_of([row.other_person_id for row in rows])),
         np.array([micros(row.started_at) for row in rows], dtype=np.int64),
         np.array([row.seconds for row in rows], dtype=np.int64),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.tracing.domain.city import kernels
+from services.tracing.domain.city.times import NEVER
 
 Array = NDArray[Any]
 
@@ -26,17 +28,17 @@ class Stays:
         return len(self.person)
 
     def __add__(self, other: Stays) -> Stays:
-        return Stays(
-            np.concatenate([self.person, other.person]),
-            np.concatenate([self.place, other.place]),
-            np.concatenate([self.arrived, other.arrived]),
-            np.concatenate([self.left, other.left]),
-        )
+        return all_stays([self, other])
 
     def where(self, chosen: Array) -> Stays:
         return Stays(
             self.person[chosen], self.place[chosen], self.arrived[chosen], self.left[chosen]
         )
+
+
+def all_stays(parts: Sequence[Stays]) -> Stays:
+    columns = zip(*((one.person, one.place, one.arrived, one.left) for one in parts), strict=True)
+    return Stays(*(np.concatenate(column) for column in columns))
 
 
 def no_stays() -> Stays:
@@ -46,8 +48,8 @@ def no_stays() -> Stays:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Never changed. Rows are in the order of place and arrival; `row_of` and `place_of` are in the
-    order of person and arrival."""
+    """Never changed. Rows are in the order of place and arrival; those of `row_of`, `place_of` and
+    `length_of` in the order of person and arrival."""
 
     place_start: Array
     person: Array
@@ -56,8 +58,11 @@ class Block:
     person_start: Array
     row_of: Array
     place_of: Array
+    length_of: Array
     first_at: int
     last_at: int
+    # The last departure that is known.
+    last_left: int
 
     def __len__(self) -> int:
         return len(self.person)
@@ -67,13 +72,18 @@ class Block:
         return self.place_start, self.person, self.arrived, self.left
 
     @property
-    def by_person(self) -> tuple[Array, Array, Array, Array, Array]:
-        return self.person_start, self.row_of, self.place_of, self.arrived, self.left
+    def by_person(self) -> tuple[Array, ...]:
+        own = (self.person_start, self.row_of, self.place_of, self.length_of)
+        return *own, self.arrived, self.left
 
     @property
     def bytes(self) -> int:
-        arrays = (*self.by_place, self.person_start, self.row_of, self.place_of)
+        arrays = (*self.by_place, self.person_start, self.row_of, self.place_of, self.length_of)
         return sum(int(array.nbytes) for array in arrays)
+
+    def reaches(self, from_at: int, dwell: int) -> bool:
+        """Whether any stay may reach past that instant, one without a departure lasting `dwell`."""
+        return len(self) > 0 and max(self.last_left, self.last_at + dwell) > from_at
 
     def stays(self) -> Stays:
         """Its rows again, without those that were ended."""
@@ -100,7 +110,7 @@ def build_block(stays: Stays, *, persons: int, places: int) -> Block:
     position[order] = np.arange(len(order), dtype=np.int32)
     person_start = kernels.starts(stays.person, persons)
     by_person = kernels.ordered_by(stays.person, by_time, person_start)
-    some = len(order) > 0
+    some, known = len(order) > 0, stays.left != NEVER
     return Block(
         place_start=place_start,
         person=stays.person[order],
@@ -109,8 +119,10 @@ def build_block(stays: Stays, *, persons: int, places: int) -> Block:
         person_start=person_start,
         row_of=position[by_person],
         place_of=stays.place[by_person],
+        length_of=kernels.lengths(stays.arrived, stays.left, by_person),
         first_at=int(stays.arrived.min()) if some else 0,
         last_at=int(stays.arrived.max()) if some else 0,
+        last_left=int(stays.left[known].max()) if known.any() else 0,
     )
 
 
@@ -127,17 +139,19 @@ class Meetings:
         return len(self.person)
 
     def __add__(self, more: Meetings) -> Meetings:
-        return Meetings(
-            np.concatenate([self.person, more.person]),
-            np.concatenate([self.other, more.other]),
-            np.concatenate([self.started, more.started]),
-            np.concatenate([self.seconds, more.seconds]),
-        )
+        return all_meetings([self, more])
 
     def where(self, chosen: Array) -> Meetings:
         return Meetings(
             self.person[chosen], self.other[chosen], self.started[chosen], self.seconds[chosen]
         )
+
+
+def all_meetings(parts: Sequence[Meetings]) -> Meetings:
+    columns = zip(
+        *((one.person, one.other, one.started, one.seconds) for one in parts), strict=True
+    )
+    return Meetings(*(np.concatenate(column) for column in columns))
 
 
 def no_meetings() -> Meetings:

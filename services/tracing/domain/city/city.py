@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from services.tracing.domain.city.block import (
     EncounterBlock,
     Meetings,
     Stays,
+    all_stays,
     no_meetings,
     no_stays,
 )
@@ -208,31 +209,39 @@ def _by_day(gone: Stays, new: Stays, first_day: int) -> Iterator[tuple[int, Stay
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """All rows of a city, numbered: stays by segment, each already in one piece."""
+class CityRows:
+    """All rows of a city, numbered. The stays of each segment are let go when it is sorted."""
 
-    stays: Sequence[tuple[int, Stays]] = ()
+    stays: dict[int, list[Stays]] = field(default_factory=dict)
     memberships: Stays = field(default_factory=no_stays)
     encounters: Meetings = field(default_factory=no_meetings)
     place_kinds: Mapping[int, int] = field(default_factory=dict)
     group_kinds: Mapping[int, int] = field(default_factory=dict)
 
 
-def found_city(ids: Ids, rows: Rows, *, first_day: int) -> City:
-    """A city from all its rows."""
+def found_city(
+    ids: Ids, rows: CityRows, *, first_day: int, each: Callable[..., Iterator[Any]] = map
+) -> City:
+    """A city from all its rows. `each` maps, by several threads if it likes."""
     persons, places, groups = ids.persons.count, ids.places.count, ids.groups.count
-    reach = np.zeros(places, dtype=np.int64)
-    segments: dict[int, Segment] = {}
-    for day, stays in sorted(rows.stays, key=lambda item: item[0]):
+
+    def sorted_day(day: int) -> tuple[Segment, Array]:
+        stays, reach = all_stays(rows.stays.pop(day)), np.zeros(places, dtype=np.int64)
         kernels.longest_stays(stays.place, stays.arrived, stays.left, reach)
-        segments[day] = whole(stays, persons=persons, places=places)
+        return whole(stays, persons=persons, places=places), reach
+
+    days = sorted(rows.stays)
+    segments, reach = {}, np.zeros(places, dtype=np.int64)
+    for day, (segment, longest) in zip(days, each(sorted_day, days), strict=True):
+        segments[day] = segment
+        np.maximum(reach, longest, out=reach)
     nobody = np.zeros(0, dtype=np.int32)
-    days = _days(rows.encounters.started)
+    began_on = _days(rows.encounters.started)
     blocks = {
         int(day): changed_encounters(
-            None, gone=no_meetings(), new=rows.encounters.where(days == day), persons=persons
+            None, gone=no_meetings(), new=rows.encounters.where(began_on == day), persons=persons
         )
-        for day in np.unique(days)
+        for day in np.unique(began_on)
         if day >= first_day
     }
     return City(

@@ -16,7 +16,9 @@ from services.tracing.domain.city.times import NEVER
 
 Array = NDArray[Any]
 Columns = tuple[Array, ...]
-DAY = np.int64(86_400_000_000)
+DAY, MINUTE = np.int64(86_400_000_000), np.int64(60_000_000)
+# The length of a stay in minutes, rounded up; LONG: so many or more, or nobody knows.
+LONG = 255
 
 
 # ── ids ──
@@ -127,6 +129,18 @@ def longest_stays(place: Array, arrived: Array, left: Array, reach: Array) -> No
 
 
 @njit(cache=True, nogil=True)
+def lengths(arrived: Array, left: Array, order: Array) -> Array:
+    """The lengths of the stays in this order."""
+    found = np.empty(len(order), dtype=np.uint8)
+    for i in range(len(order)):
+        row = order[i]
+        known = left[row] != NEVER and left[row] - arrived[row] < (LONG - 1) * MINUTE
+        # Without a branch nothing is saved: memory is what is waited for.
+        found[i] = -((arrived[row] - left[row]) // MINUTE) if known else LONG
+    return found
+
+
+@njit(cache=True, nogil=True)
 def end_stays(
     start: Array,
     person: Array,
@@ -167,11 +181,11 @@ def own_stays(
 ) -> int:
     """The sources' stays in a block, cut to their times and long enough to count.
 
-    block: starts by person, row and place by person, arrivals and departures by row.
+    block: starts by person; row, place and length by person; arrivals and departures by row.
     out: place, from, until, number of the source, the stay's own arrival and departure by row.
     Returns how many there are; those that do not fit are not written.
     """
-    start, row_of, place_of, arrived, left = block
+    start, row_of, place_of, length_of, arrived, left = block
     person, from_at, until_at = sources
     kind, minimum, dwell = rule
     out_place, out_from, out_until, out_source, out_row = out
@@ -181,10 +195,13 @@ def own_stays(
         if who < 0 or who >= len(start) - 1:
             continue
         for i in range(start[who], start[who + 1]):
+            what = kind[place_of[i]]
+            # Most stays are too short, and their rows lie far from one another.
+            if length_of[i] < LONG and length_of[i] * MINUTE < minimum[what]:
+                continue
             row = row_of[i]
             if arrived[row] >= until_at[source]:
                 break
-            what = kind[place_of[i]]
             began = max(arrived[row], from_at[source])
             ended = min(_ends(arrived[row], left[row], dwell[what]), until_at[source])
             if ended > began and ended - began >= minimum[what]:
@@ -199,7 +216,7 @@ def own_stays(
 
 
 @njit(cache=True, nogil=True)
-def _first_at_least(arrived: Array, low: int, high: int, wanted: int) -> int:
+def first_at_least(arrived: Array, low: int, high: int, wanted: int) -> int:
     while low < high:
         middle = (low + high) >> 1
         if arrived[middle] < wanted:
@@ -207,104 +224,6 @@ def _first_at_least(arrived: Array, low: int, high: int, wanted: int) -> int:
         else:
             high = middle
     return low
-
-
-@njit(cache=True, nogil=True)
-def _comes_before(one: int, other: int, high: Array, low: Array) -> Any:
-    """The order of ids."""
-    if high[one] != high[other]:
-        return high[one] < high[other]
-    return low[one] < low[other]
-
-
-@njit(cache=True, nogil=True)
-def note(meeting: tuple[int, int, int, int], found: Columns, count: int) -> int:
-    """One meeting (other person, began, ended, source): the first source counts, of two at once the
-    smaller id. found: first and last time and source by person, who was touched, and the ids."""
-    other, began, ended, source = meeting
-    first, last, via, touched, high, low = found
-    if via[other] < 0:
-        touched[count] = other
-        first[other] = began
-        last[other] = ended
-        via[other] = source
-        return count + 1
-    if began < first[other]:
-        first[other] = began
-        via[other] = source
-    elif began == first[other] and _comes_before(source, via[other], high, low):
-        via[other] = source
-    last[other] = max(last[other], ended)
-    return count
-
-
-@njit(cache=True, nogil=True)
-def meet(
-    own: Columns, block: Columns, span: tuple[int, int], rule: Columns, found: Columns, count: int
-) -> tuple[int, int, int]:
-    """Everybody who met these own stays in a block.
-
-    own: place, from, until, person of the source. block: starts by place, person, arrived, left.
-    span: first and last arrival in the block. rule: kind and longest stay by place; minimum and
-    dwell by kind. Returns (persons touched, pairs that count, rows looked at).
-    """
-    own_place, own_from, own_until, own_person = own
-    start, person, arrived, left = block
-    kind, reach, minimum, dwell = rule
-    # Taken apart here and written out below: handing arrays to `note` for every pair costs five
-    # times what the pair does.
-    first, last, via, touched, id_high, id_low = found
-    pairs = 0
-    looked = 0
-    for i in range(len(own_place)):
-        if own_until[i] <= span[0]:
-            continue
-        place = own_place[i]
-        if place >= len(start) - 1:
-            continue
-        what = kind[place]
-        stay = dwell[what]
-        longest = max(reach[place], stay)
-        since = own_from[i] - longest if longest != NEVER else -NEVER
-        if since >= span[1]:
-            continue
-        high = start[place + 1]
-        row = start[place]
-        if row == high:
-            continue
-        row = _first_at_least(arrived, row, high, since + 1)
-        least = max(minimum[what], 1)
-        own_began, own_ended, source = own_from[i], own_until[i], own_person[i]
-        while row < high and arrived[row] < own_ended:
-            looked += 1
-            began = max(arrived[row], own_began)
-            ended = left[row]
-            if ended == NEVER and stay != NEVER:
-                ended = arrived[row] + stay
-            ended = min(ended, own_ended)
-            other = person[row]
-            row += 1
-            if ended - began < least or other == source:
-                continue
-            pairs += 1
-            known = via[other]
-            if known < 0:
-                touched[count] = other
-                count += 1
-                first[other] = began
-                last[other] = ended
-                via[other] = source
-                continue
-            if began < first[other]:
-                first[other] = began
-                via[other] = source
-            elif began == first[other] and known != source:
-                if id_high[source] < id_high[known] or (
-                    id_high[source] == id_high[known] and id_low[source] < id_low[known]
-                ):
-                    via[other] = source
-            last[other] = max(last[other], ended)
-    return count, pairs, looked
 
 
 @njit(cache=True, nogil=True)
@@ -336,7 +255,7 @@ def tell(
         if since >= span[1]:
             continue
         high = start[place + 1]
-        row = _first_at_least(arrived, start[place], high, since + 1)
+        row = first_at_least(arrived, start[place], high, since + 1)
         while row < high and arrived[row] < own_until[i]:
             other = person[row]
             if via[other] == own_person[i] and other != own_person[i]:
@@ -372,7 +291,7 @@ def own_encounters(
         who = person[source]
         if who < 0 or who >= len(start) - 1:
             continue
-        row = _first_at_least(started, start[who], start[who + 1], from_at[source])
+        row = first_at_least(started, start[who], start[who + 1], from_at[source])
         while row < start[who + 1] and started[row] < until_at[source]:
             if other[row] != who and seconds[row] >= 0:
                 if count < len(out_source):
@@ -410,30 +329,3 @@ def in_a_sum(source: Array, other: Array, started: Array, seconds: Array, enough
                         row -= 1
         begin = end
     return counts
-
-
-@njit(cache=True, nogil=True)
-def note_all(meetings: Columns, found: Columns, count: int) -> int:
-    """Meetings found elsewhere (encounters, links): other person, began, ended, source."""
-    other, began, ended, source = meetings
-    for i in range(len(other)):
-        count = note((other[i], began[i], ended[i], source[i]), found, count)
-    return count
-
-
-@njit(cache=True, nogil=True)
-def take_out(found: Columns, count: int) -> Columns:
-    """The touched persons with what was found of them; the accumulators are clean afterwards."""
-    first, last, via, touched, _, _ = found
-    person = np.empty(count, dtype=np.int32)
-    began = np.empty(count, dtype=np.int64)
-    ended = np.empty(count, dtype=np.int64)
-    source = np.empty(count, dtype=np.int32)
-    for i in range(count):
-        other = touched[i]
-        person[i] = other
-        began[i] = first[other]
-        ended[i] = last[other]
-        source[i] = via[other]
-        via[other] = -1
-    return person, began, ended, source

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from services.tracing.domain.city import kernels
+from services.tracing.domain.city import kernels, meeting
 from services.tracing.domain.city.block import Block
 from services.tracing.domain.city.city import City
 from services.tracing.domain.city.numbers import ids_of
@@ -177,19 +177,19 @@ def ask(
     found = (*accumulators, numbers.high, numbers.low)
     count = pairs = looked = 0
     for channel in channels(city, sources, figures):
+        own = _by_place(channel.own, len(channel.rule[0]))
         for block in channel.blocks:
             span = (block.first_at, block.last_at)
-            met = kernels.meet(channel.own, block.by_place, span, channel.rule, found, count)
+            met = meeting.meet(own, block.by_place, span, channel.rule, found, count)
             count, pairs, looked = met[0], pairs + met[1], looked + met[2]
     near = encounters_that_count(city, sources, figures)
     for meetings in (_as_meetings(near, sources), _linked(links, sources)):
-        count = kernels.note_all(meetings, found, count)
+        count = meeting.note_all(meetings, found, count)
         pairs += len(meetings[0])
-    person, first_at, last_at, via = kernels.take_out(found, count)
+    nobody = np.empty(0, dtype=np.int32)
+    left_out = nobody if leave_out is None else leave_out.astype(np.int32)
+    person, first_at, last_at, via = meeting.take_out(found, count, left_out)
     ACCUMULATORS.give_back(accumulators)
-    if leave_out is not None and len(leave_out):
-        kept = ~np.isin(person, leave_out)
-        person, first_at, last_at, via = person[kept], first_at[kept], last_at[kept], via[kept]
     return Found(
         city, sources, figures, links, person, first_at, last_at, via, int(pairs), int(looked)
     )
@@ -212,11 +212,11 @@ def channels(city: City, sources: Sources, figures: Figures) -> Iterator[Channel
     """The sources' own stays and memberships, with the blocks to hold them against."""
     if not len(sources):
         return
-    blocks = tuple(city.blocks(int(sources.until_at.max())))
     minimum, dwell = figures.place_minimum, figures.place_dwell
-    own = [
-        _own(block, sources, (city.kind_of_place, minimum, dwell)) for block in blocks if len(block)
-    ]
+    since, until = int(sources.from_at.min()), int(sources.until_at.max())
+    longest = int(dwell.max())
+    blocks = tuple(block for block in city.blocks(until) if block.reaches(since, longest))
+    own = [_own(block, sources, (city.kind_of_place, minimum, dwell)) for block in blocks]
     if own:
         columns = tuple(np.concatenate(parts) for parts in zip(*own, strict=True))
         rule = (city.kind_of_place, city.reach, minimum, dwell)
@@ -229,6 +229,17 @@ def channels(city: City, sources: Sources, figures: Figures) -> Iterator[Channel
         reach = np.full(len(city.kind_of_group), NEVER, dtype=np.int64)
         rule = (city.kind_of_group, reach, minimum, dwell)
         yield Channel("membership", columns[:4], columns[4], columns[5], groups, rule)
+
+
+def _by_place(own: Columns, places: int) -> Columns:
+    """Own stays in the order of place and from: the places, where each begins, and the stays."""
+    place, since, until, person = own
+    by_time = np.argsort(since).astype(np.int32)
+    order = kernels.ordered_by(place, by_time, kernels.starts(place, places))
+    place = place[order]
+    start = np.flatnonzero(np.diff(place, prepend=-1))
+    end = np.append(start, len(place))
+    return place[start], end, since[order], until[order], person[order]
 
 
 def _own(block: Block, sources: Sources, rule: tuple[Array, Array, Array]) -> Columns:
