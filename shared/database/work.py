@@ -24,7 +24,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Executable, Table, TextClause, text
-from sqlalchemy.engine import CursorResult
+from sqlalchemy.engine import CursorResult, Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.bus.envelope import encode
@@ -368,6 +368,11 @@ class Database:
         """For one statement that reads: no transaction around it, a third of the way there."""
         async with self._single.connect() as connection:
             yield ReadSession(connection)
+
+    async def move(self, statement: Executable, rows: Rows = None) -> Sequence[Row[Any]]:
+        """One statement that takes rows from one table to another, in a transaction of its own."""
+        async with self._single.connect() as connection:
+            return (await connection.execute(statement, rows)).all()
 
     async def forget(self, statement: Executable, rows: Rows = None) -> None:
         """One statement that deletes, in a transaction of its own, on its way to the disk.
