@@ -18,7 +18,7 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -114,7 +114,7 @@ class Work(ReadSession):
         self._tables = tables
         self._events: list[Event] = []
         self._messages: list[Message] = []
-        self._due: dict[str, set[str]] = {}
+        self._due: dict[tuple[str, datetime | None], set[str]] = {}
         self._timers: dict[tuple[str, str], datetime | None] = {}
         self._audit: list[tuple[Any, ...]] = []
 
@@ -130,11 +130,11 @@ class Work(ReadSession):
         """Put finished messages on the log (dead letters, replays); events go by `announce`."""
         self._messages.extend(messages)
 
-    def due(self, kind: str, keys: Iterable[str]) -> None:
-        """Judge these keys after the commit."""
-        found = set(keys)
-        if found:
-            self._due.setdefault(kind, set()).update(found)
+    def due(self, kind: str, keys: Iterable[str], *, after_seconds: float = 0.0) -> None:
+        """Judge these keys after the commit, or so much real time later."""
+        later = real_now() + timedelta(seconds=after_seconds) if after_seconds else None
+        if found := set(keys):
+            self._due.setdefault((kind, later), set()).update(found)
 
     def timer(self, kind: str, key: str, due_at: datetime | None) -> None:
         """Fire `kind` for `key` at this business instant; replaces an earlier one, None removes
@@ -195,8 +195,8 @@ class Work(ReadSession):
             touched.add("outbox")
         if self._due:
             rows = [
-                {"kind": kind, "keys": keys}
-                for kind, found in self._due.items()
+                {"kind": kind, "keys": keys, "not_before": later}
+                for (kind, later), found in self._due.items()
                 for keys in _batches(sorted(found))
             ]
             await self.execute(self._tables.due.insert(), rows)

@@ -287,4 +287,5 @@ def _firsts(records: Sequence[Delivered]) -> dict[Partition, int]:
 
 
 def _nexts(records: Sequence[Delivered]) -> dict[Partition, int]:
-    return {Partition(record.topic, record.partition): record.offset + 1 for record in records}
+    last = {(record.topic, record.partition): record.offset for record in records}
+    return {Partition(*place): offset + 1 for place, offset in last.items()}

@@ -1,8 +1,8 @@
 """Takes rows from the outbox to the log: select, send, delete. No cursor, so no slow transaction
 is lost.
 
-A crash between send and delete sends again; consumers absorb the repeat. After a full chunk the next
-ones are a crowd: a log in the same database takes those by itself, in one statement.
+A crash between send and delete sends again; consumers absorb the repeat. What comes after a full
+chunk is a crowd: a log in the same database takes that by itself, one statement a chunk.
 """
 
 from __future__ import annotations
