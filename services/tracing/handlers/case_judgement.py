@@ -54,7 +54,7 @@ from shared.policy import PolicyInForce, Reader
 UNKNOWN_ZONE = ZoneInfo("UTC")
 # So many contacts in one go are a crowd, and so long are their orders under way.
 CROWD = 1_000
-CROWD_SECONDS = 5.0
+CROWD_SECONDS = 6.0
 
 
 @dataclass(frozen=True, slots=True)
