@@ -75,32 +75,34 @@ PUBLISH = text("""
 # The same for rows that stand in a table of this database: they go from one to the other, and none
 # of them passes through the process. Where one is too large, unreadable or for a partition that is
 # not there, none goes.
+# No join of rows with rows: the plan is made while the tables are empty and kept for good.
 CARRY = """
     WITH oldest AS MATERIALIZED (
-        SELECT outbox.id, head.id AS partition_id, head.id IS NOT NULL
-            AND left(outbox.headers, 1) = '{separator}' AND length(outbox.key)
-            + length(outbox.value) + octet_length(outbox.headers) <= :bytes_most AS sound
+        SELECT id, (topic, partition) IN (SELECT topic, partition FROM bus.partition_head)
+            AND left(headers, 1) = '{separator}'
+            AND length(key) + length(value) + octet_length(headers) <= :bytes_most AS sound
         FROM (SELECT * FROM {outbox} ORDER BY id LIMIT CAST(:most AS integer)) AS outbox
-        LEFT JOIN bus.partition_head AS head USING (topic, partition)
     ), gone AS (
-        DELETE FROM {outbox} AS outbox USING oldest
-        WHERE outbox.id = oldest.id AND (SELECT bool_and(sound) FROM oldest)
-        RETURNING oldest.partition_id, outbox.id, outbox.key, outbox.value, outbox.headers
+        DELETE FROM {outbox} WHERE id <= (SELECT max(id) FROM oldest)
+            AND (SELECT bool_and(sound) FROM oldest)
+        RETURNING id, topic, partition, key, value, headers
     ), wanted AS (
-        SELECT partition_id AS id, count(*) AS amount FROM gone GROUP BY partition_id
+        SELECT head.id, sums.amount
+        FROM (SELECT topic, partition, count(*) AS amount FROM gone GROUP BY 1, 2) AS sums
+        JOIN bus.partition_head AS head USING (topic, partition)
     ), locked AS MATERIALIZED (
         SELECT id FROM bus.partition_head
         WHERE id IN (SELECT id FROM wanted) ORDER BY id FOR UPDATE
     ), moved AS (
         UPDATE bus.partition_head AS head SET next_offset = head.next_offset + wanted.amount
         FROM wanted JOIN locked ON locked.id = wanted.id WHERE head.id = wanted.id
-        RETURNING head.id, head.next_offset, wanted.amount
+        RETURNING head.id, head.topic, head.partition, head.next_offset, wanted.amount
     ), written AS (
         INSERT INTO bus.record (partition_id, record_offset, key, value, headers, written_at)
         SELECT moved.id, moved.next_offset - moved.amount - 1
                 + row_number() OVER (PARTITION BY moved.id ORDER BY gone.id),
             gone.key, gone.value, convert_to(gone.headers, 'UTF8'), CAST(:written_at AS timestamptz)
-        FROM gone JOIN moved ON moved.id = gone.partition_id
+        FROM gone JOIN moved USING (topic, partition)
     )
     SELECT id, next_offset, amount FROM moved
 """
