@@ -16,7 +16,7 @@ from contextlib import contextmanager
 # door gathers at two hundred single reports a second. Of batches of a hundred two are enough.
 BUSY_WRITES = 12
 BUSY_ROWS = 150
-GIVE_WAY_SECONDS = 1.0
+GIVE_WAY_SECONDS = 2.0
 LOOK_SECONDS = 0.02
 
 

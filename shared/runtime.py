@@ -178,8 +178,8 @@ class Runtime:
                 self._spawn(loop.name, loop.run)
             self._spawn(f"{name}.observation", partial(observe, database))
             for lane in lanes_of(service):
-                due = DueLoop(database, service.evaluators, faults=self._faults, prompt=lane)
-                self._spawn(f"{name}.{'prompt' if lane else 'due'}", due.run)
+                due = DueLoop(database, service.evaluators, faults=self._faults, lane=lane)
+                self._spawn(f"{name}.{lane or 'due'}", due.run)
             if service.timers:
                 self._spawn(f"{name}.timers", TimerLoop(database, service.timers).run)
             for purpose, run in service.background.items():

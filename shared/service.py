@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from fastapi import APIRouter
 from sqlalchemy import MetaData
@@ -38,15 +38,20 @@ class ConsumerGroup:
     patient: bool = False
 
 
+# `prompt`: somebody waits for it. `gathered`: soon, and cheaper for many at once. `steady`: the
+# rest, which may take seconds.
+Lane = Literal["prompt", "gathered", "steady"]
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluator:
     """Judges committed facts by key. `batch_max` keys share a transaction; with `exclusive`, no two
-    processes judge one key at once. A `prompt` one never waits behind those that are not."""
+    processes judge one key at once. None waits behind those of another lane."""
 
     judge: KeysHandler
     batch_max: int = 1
     exclusive: bool = True
-    prompt: bool = False
+    lane: Lane = "steady"
 
 
 class Freshness(Protocol):

@@ -20,16 +20,16 @@ from shared.service import Evaluator, KeysHandler
 timers: dict[str, KeysHandler] = {"quiet": end_quiet, "refit": ring_refit}
 
 # They take row locks on signals and locks on (rule, area) or on a counted kind themselves, so the
-# loop need not lock keys. A fit takes seconds; everything else is prompt, not to wait behind it.
+# loop need not lock keys. A signal waits for no count, and neither for a fit, which takes seconds.
 evaluators = {
-    "record": Evaluator(judge_records, batch_max=1_000, exclusive=False, prompt=True),
-    "case": Evaluator(judge_cases, batch_max=500, exclusive=False, prompt=True),
-    "place": Evaluator(judge_places, batch_max=500, exclusive=False, prompt=True),
-    "person": Evaluator(judge_persons, batch_max=500, exclusive=False, prompt=True),
-    "area": Evaluator(judge_areas, batch_max=500, exclusive=False, prompt=True),
-    "count": Evaluator(carry_counts, batch_max=2_000, exclusive=False, prompt=True),
-    "residence": Evaluator(place_results, batch_max=500, exclusive=False, prompt=True),
-    "excess": Evaluator(judge_excesses, batch_max=2_000, exclusive=False, prompt=True),
+    "record": Evaluator(judge_records, batch_max=1_000, exclusive=False, lane="prompt"),
+    "case": Evaluator(judge_cases, batch_max=500, exclusive=False, lane="prompt"),
+    "place": Evaluator(judge_places, batch_max=500, exclusive=False, lane="prompt"),
+    "person": Evaluator(judge_persons, batch_max=500, exclusive=False, lane="prompt"),
+    "area": Evaluator(judge_areas, batch_max=500, exclusive=False, lane="prompt"),
+    "count": Evaluator(carry_counts, batch_max=2_000, exclusive=False, lane="gathered"),
+    "residence": Evaluator(place_results, batch_max=500, exclusive=False, lane="gathered"),
+    "excess": Evaluator(judge_excesses, batch_max=2_000, exclusive=False, lane="gathered"),
     "refit": Evaluator(refit, batch_max=20),
-    "rule": Evaluator(judge_rules, batch_max=10, exclusive=False, prompt=True),
+    "rule": Evaluator(judge_rules, batch_max=10, exclusive=False, lane="prompt"),
 }

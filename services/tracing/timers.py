@@ -25,8 +25,8 @@ TIMERS: Mapping[str, KeysHandler] = {}
 # while others are being judged: that takes seconds where contacts of contacts are many.
 EVALUATORS: Mapping[str, Evaluator] = {
     "case": Evaluator(judge_cases, batch_max=5),
-    "co_location": Evaluator(judge_co_locations, batch_max=200, exclusive=False, prompt=True),
-    "visits": Evaluator(judge_visits, batch_max=20, exclusive=False, prompt=True),
+    "co_location": Evaluator(judge_co_locations, batch_max=200, exclusive=False, lane="prompt"),
+    "visits": Evaluator(judge_visits, batch_max=20, exclusive=False, lane="prompt"),
     "encounters": Evaluator(judge_encounters, batch_max=20, exclusive=False),
     "person": Evaluator(judge_persons, batch_max=1_000, exclusive=False),
     "place": Evaluator(judge_places, batch_max=500, exclusive=False),

@@ -22,6 +22,8 @@ from shared.bus.port import BusUnavailable
 logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 5.0
+# For ever: see `wait_until_read`.
+PREFETCH_AFTER_SECONDS = 86_400.0
 INNER_TASKS = (
     "_sender_task",
     "_fetch_task",
@@ -60,7 +62,8 @@ class KafkaOptions:
     session_timeout_ms: int = 30_000
     heartbeat_interval_ms: int = 3_000
     rebalance_timeout_ms: int = 30_000
-    fetch_max_wait_ms: int = 100
+    # An empty fetch is asked anew so often: of a dozen groups, at a millisecond each.
+    fetch_max_wait_ms: int = 500
     # The watchdog builds a consumer anew that has had no answer, or no assignment, for so long.
     watchdog_seconds: float = 45.0
 
@@ -135,6 +138,17 @@ async def start_client(make: Callable[[], Client], *, seconds: float, purpose: s
                 raise
             logger.info("%s; trying again", error)
         await asyncio.sleep(0.3)
+
+
+def wait_until_read(consumer: Any) -> None:
+    """Let a started consumer ask for more only when everything it has was taken.
+
+    After a tenth of a second it would ask for the partitions of which it has nothing: that fetch
+    waits for its full time, and news on all others with it. A consumer that was slow once, then
+    finds more than it can do in a tenth of a second, and stays slow.
+    """
+    # It has no argument for this.
+    consumer._fetcher._prefetch_backoff = PREFETCH_AFTER_SECONDS  # noqa: SLF001
 
 
 async def end_client(client: Any) -> None:

@@ -17,11 +17,16 @@ from shared.bus.kafka_client import (
     answering,
     end_client,
     start_client,
+    wait_until_read,
 )
 from shared.bus.kafka_topics import KafkaInspector
 from shared.bus.port import BusUnavailable, Delivered, Partition
 
 logger = logging.getLogger(__name__)
+
+# A broker has not answered so soon.
+AT_ONCE_SECONDS = 0.001
+SECOND_LOOK_MS = 8
 
 
 class Seat(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
@@ -89,6 +94,7 @@ class KafkaConsumer:
             seconds=self._options.start_seconds,
             purpose=f"join the group {self._group}",
         )
+        wait_until_read(self._consumer)
         self._heard_at = monotonic()
 
     def _make(self) -> AIOKafkaConsumer:
@@ -119,7 +125,7 @@ class KafkaConsumer:
         consumer, seat = self._consumer, self._seat
         try:
             async with answering(wait_seconds + self._options.answer_seconds, "read records"):
-                batches = await self._fetch(consumer, max_records, wait_seconds)
+                batches = await self._fetch(consumer, seat, max_records, wait_seconds)
         except BusUnavailable as error:
             # A broker that is away is silence here; an exception means that the consumer is broken.
             logger.warning("group %s: %s; joining again", self._group, error)
@@ -139,15 +145,28 @@ class KafkaConsumer:
         return records
 
     async def _fetch(
-        self, consumer: Any, max_records: int, wait_seconds: float
+        self, consumer: Any, seat: Seat, max_records: int, wait_seconds: float
     ) -> dict[TopicPartition, list[Any]]:
+        batches: dict[TopicPartition, list[Any]] = {}
+        began = monotonic()
         try:
             async with asyncio.timeout(wait_seconds + 0.5):
-                batches: dict[TopicPartition, list[Any]] = await consumer.getmany(
+                batches = await consumer.getmany(
                     timeout_ms=int(wait_seconds * 1000), max_records=max_records
                 )
+                rest = max_records - sum(map(len, batches.values()))
+                if batches and rest > 0 and monotonic() - began < AT_ONCE_SECONDS:
+                    # They lay ready since we were busy; what came after them was not asked for.
+                    held = seat.held
+                    more: dict[TopicPartition, list[Any]] = await consumer.getmany(
+                        timeout_ms=SECOND_LOOK_MS, max_records=rest
+                    )
+                    if seat.held is not held:
+                        return more  # assigned anew: the others come again
+                    for place, records in more.items():
+                        batches.setdefault(place, []).extend(records)
         except TimeoutError:  # aiokafka waits for the end of a rebalance, however long
-            return {}
+            pass
         return batches
 
     async def _watch(self, consumer: Any, seat: Seat) -> None:
@@ -264,6 +283,7 @@ class KafkaTail:
         self._consumer = await start_client(
             make, seconds=self._options.start_seconds, purpose=f"read {self._place.topic}"
         )
+        wait_until_read(self._consumer)
         _seek(self._consumer, self._place, self._next_offset)
 
     async def read(self, *, max_records: int, wait_seconds: float) -> list[Delivered]:

@@ -53,11 +53,11 @@ class Actor:
 
 @dataclass(slots=True)
 class Wakeups:
-    """Set after a commit so that the relay and the evaluators of this process need not poll."""
+    """Set after a commit so that the relay and the evaluators of this process need not poll; of
+    what is due, the event of whoever judges that kind."""
 
     outbox: asyncio.Event = field(default_factory=asyncio.Event)
-    due: asyncio.Event = field(default_factory=asyncio.Event)
-    prompt: asyncio.Event = field(default_factory=asyncio.Event)
+    due: dict[str, asyncio.Event] = field(default_factory=dict)
     timer: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -187,12 +187,10 @@ class Work(ReadSession):
             text("SELECT set_config('lock_timeout', :most, true)"), {"most": f"{milliseconds}ms"}
         )
 
-    async def flush(self) -> frozenset[str]:
-        """Write what was said; returns which of outbox, due, timer got rows."""
-        touched = set()
+    async def flush(self) -> None:
+        """Write what was said."""
         if self._events or self._messages:
             await self._write_outbox()
-            touched.add("outbox")
         if self._due:
             rows = [
                 {"kind": kind, "keys": keys, "not_before": later}
@@ -200,13 +198,20 @@ class Work(ReadSession):
                 for keys in _batches(sorted(found))
             ]
             await self.execute(self._tables.due.insert(), rows)
-            touched.add("due")
         if self._timers:
             await self._write_timers()
-            touched.add("timer")
         if self._audit:
             await self._append(self._tables.audit, AUDIT, self._audit)
-        return frozenset(touched)
+
+    def wake(self, wakeups: Wakeups) -> None:
+        """Tell those who go on with what was said; after the commit."""
+        if self._events or self._messages:
+            wakeups.outbox.set()
+        for kind in self._due:
+            if kind in wakeups.due:
+                wakeups.due[kind].set()
+        if self._timers:
+            wakeups.timer.set()
 
     async def _write_outbox(self) -> None:
         messages = [encode(event, source=self.service) for event in self._events]
@@ -341,18 +346,9 @@ class Database:
                 kept=self.kept,
             )
             yield work
-            touched = await work.flush()
+            await work.flush()
             await connection.commit()
-        self._wake(touched)
-
-    def _wake(self, touched: frozenset[str]) -> None:
-        if "outbox" in touched:
-            self.wakeups.outbox.set()
-        if "due" in touched:
-            self.wakeups.due.set()
-            self.wakeups.prompt.set()
-        if "timer" in touched:
-            self.wakeups.timer.set()
+        work.wake(self.wakeups)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:

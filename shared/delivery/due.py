@@ -8,11 +8,12 @@ itself.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, bindparam, delete, func, or_, select, true, update
+from sqlalchemy import BigInteger, bindparam, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Row
 
@@ -22,27 +23,26 @@ from shared.delivery.faults import Faults
 from shared.delivery.supervision import Pace, wait_for_any
 from shared.log import logger
 from shared.metrics import DUE_FAILURES
-from shared.service import Evaluator, Service
+from shared.service import Evaluator, Lane, Service
 
 LOG = logger("due")
 CLAIM_ROWS = 200
 POLL_SECONDS = 0.5
 PACE_SECONDS = 0.02
+GATHERED_PACE_SECONDS = 0.05
 BACKOFF_MOST_SECONDS = 30.0
 IDS = ARRAY(BigInteger)
 
 
-def lanes_of(service: Service) -> list[bool | None]:
-    """The loops that its evaluators need: a second one where some must not wait behind others."""
-    if not service.evaluators:
-        return []
-    swift = any(evaluator.prompt for evaluator in service.evaluators.values())
-    return [True, False] if swift else [None]
+def lanes_of(service: Service) -> list[Lane | None]:
+    """The loops that its evaluators need; one for all of them where nobody need not wait."""
+    lanes = sorted({one.lane for one in service.evaluators.values()})
+    return [*lanes] if len(lanes) != 1 else [None]
 
 
 class DueLoop:
-    """The evaluators of one service in one process: all of them, or only the `prompt` ones, or only
-    the others (with kinds that nobody knows)."""
+    """The evaluators of one service in one process: all of them, or those of one lane. Kinds that
+    nobody knows are in the steady one."""
 
     def __init__(
         self,
@@ -50,20 +50,23 @@ class DueLoop:
         evaluators: Mapping[str, Evaluator],
         *,
         faults: Faults,
-        prompt: bool | None = None,
+        lane: Lane | None = None,
     ) -> None:
         self._database = database
         self._evaluators = evaluators
         self._faults = faults
-        self._wakeup = database.wakeups.prompt if prompt else database.wakeups.due
+        self._pace_seconds = GATHERED_PACE_SECONDS if lane == "gathered" else PACE_SECONDS
+        self._wakeup = asyncio.Event()
         due = database.tables.due
-        swift = [kind for kind, evaluator in evaluators.items() if evaluator.prompt]
-        lanes = {None: true(), True: due.c.kind.in_(swift), False: due.c.kind.not_in(swift)}
+        kinds = [kind for kind, one in evaluators.items() if lane in (None, one.lane)]
+        database.wakeups.due |= dict.fromkeys(kinds, self._wakeup)
+        others = [kind for kind in evaluators if kind not in kinds]
+        own = due.c.kind.in_(kinds) if lane not in (None, "steady") else due.c.kind.not_in(others)
         # Built once: the loop asks several times a second, and building costs more than asking.
         self._waiting = (
             select(due)
             .where(or_(due.c.not_before.is_(None), due.c.not_before <= bindparam("now")))
-            .where(lanes[prompt])
+            .where(own)
             .order_by(due.c.id)
             .limit(CLAIM_ROWS)
             .with_for_update(skip_locked=True)
@@ -73,12 +76,13 @@ class DueLoop:
         self._taken = delete(due).where(due.c.id == func.any(bindparam("ids", type_=IDS)))
 
     async def run(self) -> None:
-        pace = Pace(PACE_SECONDS)
+        pace = Pace(self._pace_seconds)
         while True:
             # Between bursts, not within one: what is waiting already gains nothing by waiting.
             await pace.wait()
             while await self.judge_once() and self._more:
                 pass
+            pace.worked()
             await wait_for_any([self._wakeup], seconds=POLL_SECONDS)
 
     async def judge_once(self) -> bool:

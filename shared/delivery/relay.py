@@ -72,6 +72,7 @@ class Relay:
                     await self._backoff.wait()
                     continue
             if sent < CHUNK:
+                self._pace.worked()
                 await wait_for_any([self._database.wakeups.outbox], seconds=POLL_SECONDS)
 
     async def carry_once(self) -> int:

@@ -10,6 +10,7 @@ from shared.log import logger
 LOG = logger("supervision")
 BACKOFF_FIRST_SECONDS = 0.1
 BACKOFF_MOST_SECONDS = 5.0
+REST_MOST_SECONDS = 0.05
 
 
 class Backoff:
@@ -30,19 +31,28 @@ class Pace:
     """Keeps the turns of a loop some milliseconds apart.
 
     A stream of single events is then taken a few at a time, at a fraction of the cost; what comes
-    after a pause waits for nothing.
+    after a pause waits for nothing. Where turns are long, since the machine is slow or others are
+    at work in this process, they come less often and take more: a loop rests as long as it worked.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
+        self._began = 0.0
         self._next = 0.0
 
     async def wait(self) -> None:
+        """Until the next turn may begin."""
         loop = asyncio.get_running_loop()
         rest = self._next - loop.time()
         if rest > 0:
             await asyncio.sleep(rest)
-        self._next = loop.time() + self._seconds
+        self._began = loop.time()
+        self._next = self._began + self._seconds
+
+    def worked(self) -> None:
+        """The turn that began with the last `wait` is over."""
+        now = asyncio.get_running_loop().time()
+        self._next = max(self._next, now + min(now - self._began, REST_MOST_SECONDS))
 
 
 async def supervise(name: str, run: Callable[[], Awaitable[None]]) -> None:

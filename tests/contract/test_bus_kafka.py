@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -153,3 +154,42 @@ async def test_what_was_published_survives_the_broker_and_a_new_process(
     await eventually(caught_up)
     assert values(seen) == [4, 5, 6, 7, 8, 9]
     await second.stop()
+
+
+async def test_news_of_a_slow_consumer_do_not_wait_as_long_as_an_empty_fetch(
+    kafka_brokers: str,
+) -> None:
+    """aiokafka asks for the partitions of which it has nothing when what it has lies unread."""
+    bus = KafkaBus(KafkaOptions(kafka_brokers, fetch_max_wait_ms=20_000))
+    await bus.start()
+    topic, other = new_topic(partitions=2), new_topic(partitions=2)
+    await bus.ensure_topics([topic, other])
+    publisher = await bus.publisher("test")
+    consumer = await bus.consumer(new_group(), [topic.name], member="test-0")
+    seen: list[Delivered] = []
+
+    async def read(number: int) -> None:
+        async def all_in() -> bool:
+            seen.extend(await consumer.poll(max_records=10, wait_seconds=0.2))
+            return len(seen) == number
+
+        await eventually(all_in, within_seconds=10.0)
+
+    async def lies_unread() -> bool:
+        return bool(consumer._consumer._fetcher._records)
+
+    async def long_since() -> bool:
+        # More than a tenth of a second: the time after which aiokafka reads on.
+        await publisher.publish(numbered(other.name, range(1), partitions=1))
+        return monotonic() > unread_since + 0.3
+
+    await publisher.publish(numbered(topic.name, [0], partitions=1))
+    await read(1)
+    await publisher.publish(numbered(topic.name, [1], partitions=1))
+    await eventually(lies_unread)
+    unread_since = monotonic()
+    await eventually(long_since)
+    await publisher.publish(numbered(topic.name, [2], partitions=1))
+    await read(3)
+    assert values(seen) == [0, 1, 2]
+    await bus.stop()

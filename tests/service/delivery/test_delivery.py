@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID
 
 import httpx
@@ -69,6 +70,17 @@ async def test_nothing_is_announced_by_a_transaction_that_fails(running: Runtime
         await fail()
     await all_settled(running)
     assert await tally_of(running, "never") == (0, 0)
+
+
+async def test_a_commit_wakes_whoever_judges_that_kind_and_nobody_else(running: Runtime) -> None:
+    database = running.ground.databases["toy"]
+    mine, other = asyncio.Event(), asyncio.Event()
+    database.wakeups.due |= {"mine": mine, "other": other}
+    async with database.work(Actor("test")) as work:
+        work.due("mine", ["key"])
+        work.due("of a later version", ["key"])
+        assert not mine.is_set()
+    assert (mine.is_set(), other.is_set()) == (True, False)
 
 
 async def test_a_poisoned_record_is_kept_with_its_reason_and_the_others_go_on(

@@ -88,8 +88,8 @@ async def test_a_scan_after_the_case_is_told_at_once_and_before_the_case_is_judg
 async def test_a_scan_does_not_wait_for_cases_that_are_still_to_be_judged(desk: Desk) -> None:
     """A process has two loops: one for what people wait for, one for the rest."""
     swift, other = (
-        DueLoop(desk.database, service.evaluators, faults=NoFaults(), prompt=prompt)
-        for prompt in lanes_of(service)
+        DueLoop(desk.database, service.evaluators, faults=NoFaults(), lane=lane)
+        for lane in lanes_of(service)
     )
     own, near = at_school("ill", "near")
     await desk.tell(own, ill())
