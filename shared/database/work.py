@@ -207,7 +207,7 @@ class Work(ReadSession):
         """Tell those who go on with what was said; after the commit."""
         if self._events or self._messages:
             wakeups.outbox.set()
-        for kind in self._due:
+        for kind, _ in self._due:
             if kind in wakeups.due:
                 wakeups.due[kind].set()
         if self._timers:

@@ -118,19 +118,12 @@ class Relay:
             await work.execute(delete(outbox).where(outbox.c.id == row.id))
             await work.execute(
                 insert(letter).values(
-                    id=new_id(),
-                    consumer_group=f"{service}.relay",
-                    topic=row.topic,
-                    partition=row.partition,
+                    id=new_id(), consumer_group=f"{service}.relay", topic=row.topic,
                     # It never reached the log; its place in the outbox names it.
-                    record_offset=row.id,
-                    key=row.key,
-                    headers=row.headers,
-                    value=row.value,
-                    reason=reason,
-                    put_aside_at=real_now(),
+                    partition=row.partition, record_offset=row.id, key=row.key,
+                    headers=row.headers, value=row.value, reason=reason, put_aside_at=real_now(),
                 )
-            )
+            )  # fmt: skip
 
 
 def _message(row: Row[Any]) -> Message:
