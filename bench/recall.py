@@ -34,8 +34,13 @@ COUNTY, PREFECTURE = "bench:recall", "bench:recalls"
 STANDING = text("""
     SELECT (SELECT count(*) FROM tracing.contact WHERE standing) AS contacts,
         (SELECT count(*) FROM quarantine.quarantine_order WHERE status = 'open') AS orders,
-        (SELECT count(*) FROM alerts.alert WHERE state NOT IN ('withdrawn', 'closed')) AS alerts
+        (SELECT count(*) FROM alerts.alert WHERE state NOT IN ('withdrawn', 'closed')) AS alerts,
+        (SELECT count(*) FROM intake.order_copy WHERE status = 'open') AS "orders known at gates",
+        (SELECT count(*) FROM alerts.signal WHERE standing) AS signals,
+        (SELECT count(*) FROM tracing.co_location WHERE standing) AS "co-locations"
 """)
+# Of a crowd, signals that no alert rests on and co-locations fall when the orders are through.
+IN_TIME = ("contacts", "orders", "alerts")
 
 
 async def measure(folder: Path) -> list[Figure]:
@@ -146,7 +151,7 @@ def _figures(
     figures = [
         Figure("case opened until all orders stand", opened, "s", note=f"then stood: {stood}"),
         Figure(
-            "discard until everything fell", max(fell.values()), "s",
+            "discard until everything fell", max(fell[name] for name in IN_TIME), "s",
             Goal("at most", SECONDS), note=f"still stands, on the other case: {stays}",
         ),
     ]  # fmt: skip

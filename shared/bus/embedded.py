@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from time import monotonic
 
 from sqlalchemy import TextClause, text
@@ -32,7 +33,17 @@ from shared.bus.embedded_group import (
     read_lag,
 )
 from shared.bus.embedded_store import Heads, LogDatabase, encode_headers, real_instant
-from shared.bus.port import BusUnavailable, Delivered, Message, Partition, TopicShape, refuse_large
+from shared.bus.headers import SEPARATOR
+from shared.bus.port import (
+    MAX_MESSAGE_BYTES,
+    BusUnavailable,
+    Delivered,
+    Message,
+    Move,
+    Partition,
+    TopicShape,
+    refuse_large,
+)
 from shared.errors import ConfigurationError
 from shared.ids import new_id
 
@@ -61,6 +72,40 @@ PUBLISH = text("""
     )
     SELECT id, next_offset FROM moved
 """)
+# The same for rows that stand in a table of this database: they go from one to the other, and none
+# of them passes through the process. Where one is too large, unreadable or for a partition that is
+# not there, none goes.
+# No join of rows with rows: the plan is made while the tables are empty and kept for good.
+CARRY = """
+    WITH oldest AS MATERIALIZED (
+        SELECT id, (topic, partition) IN (SELECT topic, partition FROM bus.partition_head)
+            AND left(headers, 1) = '{separator}'
+            AND length(key) + length(value) + octet_length(headers) <= :bytes_most AS sound
+        FROM (SELECT * FROM {outbox} ORDER BY id LIMIT CAST(:most AS integer)) AS outbox
+    ), gone AS (
+        DELETE FROM {outbox} WHERE id <= (SELECT max(id) FROM oldest)
+            AND (SELECT bool_and(sound) FROM oldest)
+        RETURNING id, topic, partition, key, value, headers
+    ), wanted AS (
+        SELECT head.id, sums.amount
+        FROM (SELECT topic, partition, count(*) AS amount FROM gone GROUP BY 1, 2) AS sums
+        JOIN bus.partition_head AS head USING (topic, partition)
+    ), locked AS MATERIALIZED (
+        SELECT id FROM bus.partition_head
+        WHERE id IN (SELECT id FROM wanted) ORDER BY id FOR UPDATE
+    ), moved AS (
+        UPDATE bus.partition_head AS head SET next_offset = head.next_offset + wanted.amount
+        FROM wanted JOIN locked ON locked.id = wanted.id WHERE head.id = wanted.id
+        RETURNING head.id, head.topic, head.partition, head.next_offset, wanted.amount
+    ), written AS (
+        INSERT INTO bus.record (partition_id, record_offset, key, value, headers, written_at)
+        SELECT moved.id, moved.next_offset - moved.amount - 1
+                + row_number() OVER (PARTITION BY moved.id ORDER BY gone.id),
+            gone.key, gone.value, convert_to(gone.headers, 'UTF8'), CAST(:written_at AS timestamptz)
+        FROM gone JOIN moved USING (topic, partition)
+    )
+    SELECT id, next_offset, amount FROM moved
+"""
 PULSE = text("""
     SELECT CAST((SELECT coalesce(sum(next_offset), 0) FROM bus.partition_head) AS bigint),
            CAST((SELECT coalesce(sum(generation), 0) FROM bus.consumer_group) AS bigint)
@@ -131,6 +176,11 @@ COMPACT = text("""
 """)
 
 
+@cache
+def _carry(outbox: str) -> TextClause:
+    return text(CARRY.format(outbox=outbox, separator=SEPARATOR))
+
+
 @dataclass(frozen=True, slots=True)
 class EmbeddedOptions:
     """Seconds of real time; the defaults suit one machine, tests shorten them."""
@@ -156,6 +206,12 @@ class EmbeddedPublisher:
             refuse_large(message)
         for start in range(0, len(messages), PUBLISH_CHUNK):
             await self._append(messages[start : start + PUBLISH_CHUNK])
+
+    async def carry(self, move: Move, outbox: str, *, most: int) -> int:
+        told = {"most": most, "bytes_most": MAX_MESSAGE_BYTES, "written_at": real_instant()}
+        moved = await move(_carry(outbox), told)
+        await self._heads.hear({row.id: row.next_offset for row in moved})
+        return sum(row.amount for row in moved)
 
     async def close(self) -> None:
         """Nothing is held open."""

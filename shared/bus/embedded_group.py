@@ -211,11 +211,11 @@ class EmbeddedConsumer:
         return records
 
     def mine(self, records: Sequence[Delivered]) -> list[Delivered]:
-        return [
-            record
-            for record in records
-            if self._holds(Partition(record.topic, record.partition)) is not None
-        ]
+        places = {(record.topic, record.partition) for record in records}
+        held = {place for place in places if self._holds(Partition(*place)) is not None}
+        if held == places:
+            return list(records)
+        return [record for record in records if (record.topic, record.partition) in held]
 
     def _holds(self, place: Partition) -> int | None:
         partition_id = self._heads.known_id(place)

@@ -149,6 +149,13 @@ class Heads:
             if head.place.topic in watch.topics:
                 watch.moved.set()
 
+    async def hear(self, ends: Mapping[int, int]) -> None:
+        """Of partitions that may not be known yet, by row id."""
+        if ends.keys() - self._by_id.keys():
+            await self.load()
+        for partition_id, next_offset in ends.items():
+            self.advance(partition_id, next_offset)
+
     def watch(self, topics: Iterable[str]) -> Watch:
         watch = Watch(topics)
         self._watches.add(watch)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from shared.bus.headers import SEPARATOR, PackedHeaders, pack_headers
+from shared.bus.headers import SEPARATOR, PackedHeaders, pack_headers, value_of
 from shared.bus.port import Delivered, Message
 from shared.errors import InvalidMessage
 from shared.events import alerts, intake, policy, quarantine, tracing
@@ -85,10 +85,7 @@ def _fixed_headers(source: str, type_name: str) -> str:
 
 def event_type_of(message: Delivered | Message) -> str | None:
     """The type in the header, or None where a stranger wrote the record."""
-    for name, value in message.headers:
-        if name == "ce_type":
-            return value.decode(errors="replace")
-    return None
+    return value_of(message.headers, "ce_type")
 
 
 def decode(message: Delivered | Message) -> Event | None:

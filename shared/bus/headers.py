@@ -79,6 +79,15 @@ def unpack_headers(packed: str) -> Headers:
     )
 
 
+def value_of(headers: Headers, name: str) -> str | None:
+    """The first value under this name; of packed headers the first of all is found unopened."""
+    if isinstance(headers, PackedHeaders) and headers.text.startswith(name, 1):
+        start, found, value, *_ = f"{headers.text}{SEPARATOR}".split(SEPARATOR, 3)
+        if not start and found == name:
+            return value
+    return next((value.decode(errors="replace") for told, value in headers if told == name), None)
+
+
 def size_of(headers: Headers) -> int:
     """In bytes, roughly: what joins them counts where they are joined."""
     if isinstance(headers, PackedHeaders):

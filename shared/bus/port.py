@@ -16,9 +16,9 @@ inbox's business.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from shared.bus.headers import Headers, size_of
 
@@ -86,6 +86,10 @@ class TopicShape:
     retention_hours: int | None  # None: for ever (compacted topics)
 
 
+# Runs one statement on the database of an outbox, in a transaction of its own: the rows.
+Move = Callable[[Any, Mapping[str, Any]], Awaitable[Sequence[Any]]]
+
+
 class Publisher(Protocol):
     """Sends; safe to share between tasks of one loop."""
 
@@ -94,6 +98,11 @@ class Publisher(Protocol):
 
         `MessageRefused`: one of them is too large and nothing was sent.
         """
+        ...
+
+    async def carry(self, move: Move, outbox: str, *, most: int) -> int:
+        """Send and delete the oldest rows of this table in one step, where the log can: how many.
+        0: there are none, or one of them has to be looked at, or it cannot."""
         ...
 
     async def close(self) -> None: ...

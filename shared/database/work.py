@@ -18,13 +18,13 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Executable, Table, TextClause, text
-from sqlalchemy.engine import CursorResult
+from sqlalchemy.engine import CursorResult, Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.bus.envelope import encode
@@ -114,7 +114,7 @@ class Work(ReadSession):
         self._tables = tables
         self._events: list[Event] = []
         self._messages: list[Message] = []
-        self._due: dict[str, set[str]] = {}
+        self._due: dict[tuple[str, datetime | None], set[str]] = {}
         self._timers: dict[tuple[str, str], datetime | None] = {}
         self._audit: list[tuple[Any, ...]] = []
 
@@ -130,11 +130,11 @@ class Work(ReadSession):
         """Put finished messages on the log (dead letters, replays); events go by `announce`."""
         self._messages.extend(messages)
 
-    def due(self, kind: str, keys: Iterable[str]) -> None:
-        """Judge these keys after the commit."""
-        found = set(keys)
-        if found:
-            self._due.setdefault(kind, set()).update(found)
+    def due(self, kind: str, keys: Iterable[str], *, after_seconds: float = 0.0) -> None:
+        """Judge these keys after the commit, or so much real time later."""
+        later = real_now() + timedelta(seconds=after_seconds) if after_seconds else None
+        if found := set(keys):
+            self._due.setdefault((kind, later), set()).update(found)
 
     def timer(self, kind: str, key: str, due_at: datetime | None) -> None:
         """Fire `kind` for `key` at this business instant; replaces an earlier one, None removes
@@ -193,8 +193,8 @@ class Work(ReadSession):
             await self._write_outbox()
         if self._due:
             rows = [
-                {"kind": kind, "keys": keys}
-                for kind, found in self._due.items()
+                {"kind": kind, "keys": keys, "not_before": later}
+                for (kind, later), found in self._due.items()
                 for keys in _batches(sorted(found))
             ]
             await self.execute(self._tables.due.insert(), rows)
@@ -207,7 +207,7 @@ class Work(ReadSession):
         """Tell those who go on with what was said; after the commit."""
         if self._events or self._messages:
             wakeups.outbox.set()
-        for kind in self._due:
+        for kind, _ in self._due:
             if kind in wakeups.due:
                 wakeups.due[kind].set()
         if self._timers:
@@ -364,6 +364,11 @@ class Database:
         """For one statement that reads: no transaction around it, a third of the way there."""
         async with self._single.connect() as connection:
             yield ReadSession(connection)
+
+    async def move(self, statement: Executable, rows: Rows = None) -> Sequence[Row[Any]]:
+        """One statement that takes rows from one table to another, in a transaction of its own."""
+        async with self._single.connect() as connection:
+            return (await connection.execute(statement, rows)).all()
 
     async def forget(self, statement: Executable, rows: Rows = None) -> None:
         """One statement that deletes, in a transaction of its own, on its way to the disk.

@@ -256,19 +256,12 @@ async def store_dead_letter(database: Database, group: str, record: Delivered, r
         stored = await work.execute(
             insert(table)
             .values(
-                id=letter_id,
-                consumer_group=group,
-                topic=record.topic,
-                partition=record.partition,
-                record_offset=record.offset,
-                key=record.key,
-                headers=pack_headers(record.headers),
-                value=record.value,
-                reason=reason,
-                put_aside_at=real_now(),
+                id=letter_id, consumer_group=group, topic=record.topic, partition=record.partition,
+                record_offset=record.offset, key=record.key, value=record.value,
+                headers=pack_headers(record.headers), reason=reason, put_aside_at=real_now(),
             )
             .on_conflict_do_nothing()
-        )
+        )  # fmt: skip
         if stored.rowcount:
             work.send(
                 Message(
@@ -287,4 +280,5 @@ def _firsts(records: Sequence[Delivered]) -> dict[Partition, int]:
 
 
 def _nexts(records: Sequence[Delivered]) -> dict[Partition, int]:
-    return {Partition(record.topic, record.partition): record.offset + 1 for record in records}
+    last = {(record.topic, record.partition): record.offset for record in records}
+    return {Partition(*place): offset + 1 for place, offset in last.items()}

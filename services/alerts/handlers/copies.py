@@ -29,6 +29,7 @@ from services.alerts.repository.excesses import keys_that_may_light
 from services.alerts.repository.fits import Topic
 from services.alerts.repository.rules import RULE, active_rules
 from services.alerts.repository.signals import (
+    idle_of_fallen_cases,
     in_areas,
     of_cases,
     of_kinds,
@@ -44,6 +45,9 @@ from shared.events.policy import PolicyChanged
 from shared.events.tracing import CaseChanged
 
 HOUSEHOLD = "household"
+# So many records of a case are a crowd, and so long its orders may take.
+CROWD = 1_000
+CROWD_SECONDS = 4.0
 
 
 async def hear_places(work: Work, events: Sequence[PlaceChanged]) -> None:
@@ -102,7 +106,16 @@ async def judge_persons(work: Work, keys: Sequence[str]) -> None:
 
 
 async def judge_cases(work: Work, keys: Sequence[str]) -> None:
-    await _again(work, await record_ids_where(work, of_cases([UUID(key) for key in keys])))
+    """Of a crowd that falls, what alerts rest on comes first; the rest when orders are through."""
+    concerned = of_cases([UUID(key) for key in keys])
+    found = await record_ids_where(work, concerned)
+    if len(found) < CROWD:
+        await _again(work, found)
+        return
+    first = await record_ids_where(work, concerned & ~idle_of_fallen_cases())
+    await _again(work, first)
+    idle = set(found) - set(first)
+    work.due("record", map(str, idle), after_seconds=CROWD_SECONDS)
 
 
 async def judge_areas(work: Work, keys: Sequence[str]) -> None:

@@ -15,7 +15,15 @@ from sqlalchemy.engine import Row
 
 from services.alerts.domain.readings import OF_THE_CASE, Reading, Standing
 from services.alerts.domain.signals import Signal
-from services.alerts.tables import case, person, place, signal, standard
+from services.alerts.tables import (
+    alert,
+    alert_signal,
+    case,
+    person,
+    place,
+    signal,
+    standard,
+)
 from shared.access import Viewer
 from shared.areas import visible
 from shared.database.rows import update, upsert
@@ -231,6 +239,17 @@ async def record_ids_where(reader: Reader, condition: ColumnElement[bool]) -> li
 def of_cases(case_ids: Sequence[UUID]) -> ColumnElement[bool]:
     """What its fact has put out, no case lights."""
     return signal.c.case_id.in_(case_ids) & signal.c.lit
+
+
+def idle_of_fallen_cases() -> ColumnElement[bool]:
+    """Its case has fallen and no alert that stands rests on it: nothing else falls with it."""
+    fallen = select(case.c.case_id).where(case.c.case_id == signal.c.case_id, ~case.c.standing)
+    used = (
+        select(alert_signal.c.alert_id)
+        .join(alert, alert.c.id == alert_signal.c.alert_id)
+        .where(alert_signal.c.signal_id == signal.c.id, alert.c.state != "withdrawn")
+    )
+    return fallen.exists() & ~used.exists()
 
 
 def of_places(place_ids: Sequence[UUID]) -> ColumnElement[bool]:

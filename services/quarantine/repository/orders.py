@@ -8,7 +8,9 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from pydantic import TypeAdapter
 from sqlalchemy import Row, Text, cast, select
+from sqlalchemy.dialects.postgresql import JSONB
 
 from services.quarantine.domain.measures import Terms
 from services.quarantine.domain.orders import Order, OrderContent, SupportLine
@@ -22,9 +24,15 @@ from shared.database.work import Work
 from shared.policy import Reader
 
 COLUMNS = order_table.c
-# The terms as text: ten thousand orders of one outbreak have the same ones, read once.
-AS_TEXT = cast(COLUMNS.terms, Text).label("terms")
-ORDERS = select(*(AS_TEXT if column is COLUMNS.terms else column for column in COLUMNS))
+# Documents as text. Ten thousand orders of one outbreak have the same terms, which are read once;
+# supports are read without dictionaries between.
+ORDERS = select(
+    *(
+        cast(column, Text).label(column.name) if isinstance(column.type, JSONB) else column
+        for column in COLUMNS
+    )
+)
+SUPPORTS = TypeAdapter(tuple[SupportLine, ...])
 TERMS_REMEMBERED = 500
 
 
@@ -117,23 +125,13 @@ def _written(terms: Terms) -> str:
 
 def order_of(row: Row[Any]) -> Order:
     """The domain's order from a row of `ORDERS`."""
-    supports = tuple(
-        SupportLine(
-            kind=line["kind"],
-            id=UUID(line["id"]),
-            degree=line["degree"],
-            from_at=datetime.fromisoformat(line["from_at"]),
-            until_at=datetime.fromisoformat(line["until_at"]),
-        )
-        for line in row.supports
-    )
     content = OrderContent(
         status=row.status,
         from_at=row.from_at,
         until_at=row.until_at,
         terms=_terms_of(row.terms),
         area_id=row.area_id,
-        supports=supports,
+        supports=SUPPORTS.validate_json(row.supports),
         reason=row.reason,
     )
     return Order(
@@ -160,16 +158,7 @@ def _row(order: Order) -> dict[str, Any]:
         "until_at": content.until_at,
         "terms": _written(content.terms),
         "area_id": content.area_id,
-        "supports": [
-            {
-                "kind": line.kind,
-                "id": str(line.id),
-                "degree": line.degree,
-                "from_at": line.from_at.isoformat(),
-                "until_at": line.until_at.isoformat(),
-            }
-            for line in content.supports
-        ],
+        "supports": SUPPORTS.dump_json(content.supports).decode(),
         "support_ids": sorted(order.support_ids),
         "allowed_place_ids": list(order.allowed_place_ids),
         "reason": content.reason,

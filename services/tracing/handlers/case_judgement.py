@@ -52,6 +52,9 @@ from shared.events.tracing import CaseChanged
 from shared.policy import PolicyInForce, Reader
 
 UNKNOWN_ZONE = ZoneInfo("UTC")
+# So many contacts in one go are a crowd, and so long are their orders under way.
+CROWD = 1_000
+CROWD_SECONDS = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,22 +98,25 @@ async def _judge(work: Work, key: str, *, person_id: UUID, disease: str) -> None
         watching = await flag(work, case_id, sources, judged.policy.document.exposure)
     else:
         watching = await unflag(work, case_id, person_id)
-    # First the co-locations: people wait for these, and they are quick to judge.
-    await _wake_co_locations(work, case_id, watching, case_changed=changed)
     told = await write_contacts(work, facts, contacts)
+    # People wait for co-locations, and they are quick to judge. Where a crowd falls with its case,
+    # they wait for the orders: alerts hears from the case itself that nothing rests on it.
+    fallen = told >= CROWD and not facts.standing
+    places = await _co_locations_due(work, case_id, watching, case_changed=changed)
+    work.due("co_location", places, after_seconds=CROWD_SECONDS if fallen else 0.0)
     if changed or told or watching.changed:
         work.due("case", [key])
 
 
-async def _wake_co_locations(
+async def _co_locations_due(
     work: Work, case_id: UUID, watching: Watching, *, case_changed: bool
-) -> None:
+) -> list[str]:
     """Where the case's person stays otherwise than before; everywhere, if what is told of the case
     is other than before."""
     places = set(watching.places)
     if case_changed:
         places |= set(await own_places(work, case_id))
-    work.due("co_location", (co_location_key(case_id, place_id) for place_id in places))
+    return [co_location_key(case_id, place_id) for place_id in places]
 
 
 async def assess(reader: Reader, person_id: UUID, disease: str) -> Judged | None:

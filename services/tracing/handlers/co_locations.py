@@ -29,7 +29,7 @@ from shared.events.tracing import CaseChanged, CoLocationChanged
 
 ROW = (
     "id", "case_id", "place_id", "place_kind", "person_id", "visit_id", "from_at", "until_at",
-    "minutes", "reason",
+    "minutes", "evidence", "reason",
 )  # fmt: skip
 SAID_AS_STORED = (
     "recorded_at", "case_id", "person_id", "visit_id", "place_id", "place_kind", "from_at",
@@ -93,7 +93,6 @@ async def _cases(work: Work, case_ids: set[UUID]) -> dict[UUID, CaseFacts]:
 
 def _row(work: Work, case: CaseFacts, one: CoLocation) -> dict[str, Any]:
     return {name: getattr(one, name) for name in ROW} | {
-        "evidence": [item.model_dump(mode="json") for item in one.evidence],
         "standing": True,
         "cause_id": case.version_id,
         "policy": case.policy,
@@ -105,7 +104,7 @@ async def _withdrawn(
     work: Work, cases: Mapping[UUID, CaseFacts], record_ids: Sequence[UUID]
 ) -> list[dict[str, Any]]:
     """The next versions of those that nothing carries any more, each with what took it away."""
-    found = [dict(row._mapping) for row in await load_co_locations(work, record_ids)]
+    found = await load_co_locations(work, record_ids)
     fallen = {case.id for case in cases.values() if not case.standing}
     revised = await revised_evidence(work, [row for row in found if row["case_id"] not in fallen])
     for row in found:

@@ -59,8 +59,8 @@ class CaseFacts:
     exercise: bool
 
 
-async def write_contacts(work: Work, case: CaseFacts, wanted: Mapping[UUID, Contact]) -> bool:
-    """Save, announce and audit contacts that are new, changed or gone; True if there was one."""
+async def write_contacts(work: Work, case: CaseFacts, wanted: Mapping[UUID, Contact]) -> int:
+    """Save, announce and audit contacts that are new, changed or gone: how many."""
     # A case that fell is judged some times more: what fell with it need not be read again.
     stored = await stored_digests(work, case.id, only_standing=not wanted)
     rows: list[dict[str, Any]] = []
@@ -88,7 +88,7 @@ async def write_contacts(work: Work, case: CaseFacts, wanted: Mapping[UUID, Cont
                 cause_id=row["cause_id"],
             ),
         )  # fmt: skip
-    return bool(rows)
+    return len(rows)
 
 
 def _row(work: Work, case: CaseFacts, contact: Contact) -> dict[str, Any]:
@@ -102,11 +102,8 @@ def _row(work: Work, case: CaseFacts, contact: Contact) -> dict[str, Any]:
         "first_exposure_at": exposed.first_at,
         "last_exposure_at": exposed.last_at,
         "minutes": exposed.minutes,
-        "reasons": [reason.model_dump(mode="json") for reason in exposed.reasons],
-        "evidence": [
-            {"kind": item.kind, "id": str(item.id), "version": item.version}
-            for item in exposed.evidence
-        ],
+        "reasons": exposed.reasons,
+        "evidence": exposed.evidence,
         "standing": True,
         "reason": contact.reason,
         "cause_id": case.version_id,
@@ -119,7 +116,7 @@ async def _withdrawn(
     work: Work, case: CaseFacts, person_ids: Sequence[UUID]
 ) -> list[dict[str, Any]]:
     """The next versions of contacts that nothing carries any more, each with what took it away."""
-    found = [dict(row._mapping) for row in await load_contacts(work, case.id, person_ids)]
+    found = await load_contacts(work, case.id, person_ids)
     revised = await revised_evidence(work, found) if case.standing else {}
     for row in found:
         withdraw(row, case, revised, now=work.now())
@@ -137,10 +134,10 @@ def withdraw(
     row["cause_id"] = case.version_id
     if not case.standing:
         row["reason"] = f"its case does not stand: {case.reason}"
-    elif lost := [item for item in row["evidence"] if UUID(item["id"]) in revised]:
-        record_id = UUID(lost[0]["id"])
+    elif lost := [item for item in row["evidence"] if item.id in revised]:
+        first = lost[0]
         row["reason"] = "what it rested on was withdrawn or revised"
-        row["cause_id"] = event_id_of(EVENT_TYPES[lost[0]["kind"]], record_id, revised[record_id])
+        row["cause_id"] = event_id_of(EVENT_TYPES[first.kind], first.id, revised[first.id])
     else:
         row["reason"] = "no meeting counts any more by the case's window and policy"
 
@@ -150,12 +147,11 @@ async def revised_evidence(work: Work, rows: Sequence[dict[str, Any]]) -> dict[U
     versions: dict[str, dict[UUID, int]] = {}
     for row in rows:
         for item in row["evidence"]:
-            versions.setdefault(item["kind"], {})[UUID(item["id"])] = item["version"]
+            versions.setdefault(item.kind, {})[item.id] = item.version
     return await revised_among(work, versions)
 
 
 def _event(case: CaseFacts, row: Mapping[str, Any]) -> ContactChanged:
-    # Reasons and evidence are documents: all of it is validated at once.
     return ContactChanged.model_validate(
         {name: row[name] for name in SAID_AS_STORED}
         | {

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, TextClause, Uuid, cast, func, select, text
+from sqlalchemy import Row, TextClause, Uuid, cast, func, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from services.tracing.domain.co_location import Meeting
 from services.tracing.repository.contacts import WITHDRAWN
+from services.tracing.repository.documents import read_rows, select_as_text, written
 from services.tracing.repository.exposure_sql import met_at_place_sql
 from services.tracing.repository.flagged import MET
 from services.tracing.tables import decisions
@@ -122,11 +123,11 @@ async def stored_at(reader: Reader, keys: Sequence[Key]) -> dict[UUID, Row[Any]]
     return {row.id: row for row in rows}
 
 
-async def load_co_locations(reader: Reader, record_ids: Sequence[UUID]) -> list[Row[Any]]:
+async def load_co_locations(reader: Reader, record_ids: Sequence[UUID]) -> list[dict[str, Any]]:
     table = decisions.co_location
     these = func.any(cast(list(record_ids), ARRAY(Uuid)))
-    rows = await reader.execute(select(table).where(table.c.id == these).order_by(table.c.id))
-    return list(rows.all())
+    wanted = select_as_text(table).where(table.c.id == these).order_by(table.c.id)
+    return read_rows(await reader.execute(wanted))
 
 
 async def areas_of(reader: Reader, place_ids: Sequence[UUID]) -> dict[UUID, str | None]:
@@ -137,7 +138,7 @@ async def areas_of(reader: Reader, place_ids: Sequence[UUID]) -> dict[UUID, str 
 
 async def save_co_locations(work: Work, rows: Sequence[dict[str, Any]]) -> None:
     """New versions in place of the last."""
-    await upsert(work, decisions.co_location, rows)
+    await upsert(work, decisions.co_location, written(rows))
 
 
 async def withdraw_co_locations(work: Work, rows: Sequence[dict[str, Any]]) -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row, Uuid, cast, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from services.tracing.repository.documents import read_rows, select_as_text, written
 from services.tracing.tables import decisions
 from shared.database.rows import update, upsert
 from shared.database.work import Work
@@ -39,22 +40,22 @@ async def stored_digests(
 
 async def load_contacts(
     reader: Reader, case_id: UUID, person_ids: Sequence[UUID]
-) -> list[Row[Any]]:
+) -> list[dict[str, Any]]:
     table = decisions.contact
-    rows = await reader.execute(
-        select(table)
+    found = await reader.execute(
+        select_as_text(table)
         .where(
             table.c.case_id == case_id,
             table.c.person_id == func.any(cast(list(person_ids), ARRAY(Uuid))),
         )
         .order_by(table.c.person_id)
     )
-    return list(rows.all())
+    return read_rows(found)
 
 
 async def save_contacts(work: Work, rows: Sequence[dict[str, Any]]) -> None:
     """New versions in place of the last."""
-    await upsert(work, decisions.contact, rows)
+    await upsert(work, decisions.contact, written(rows))
 
 
 async def withdraw_contacts(work: Work, rows: Sequence[dict[str, Any]]) -> None:

@@ -7,14 +7,15 @@ import random
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from services.alerts.domain.life import Act
 from services.alerts.errors import ActNotAllowed, AlertNotFound
 from services.alerts.handlers.acts import Acting, act_on_alert
+from services.alerts.handlers.copies import CROWD
 from services.alerts.handlers.signals import judge_records
 from services.alerts.repository.alerts import evidence_ids
-from services.alerts.tables import signal
+from services.alerts.tables import signal, standard
 from shared.access import Viewer
 from shared.database.work import Actor, Database
 from shared.events.alerts import SignalChanged
@@ -405,7 +406,8 @@ async def test_a_co_location_falls_with_its_case_whichever_is_heard_first(town: 
     assert await signals_of_kind(town, "co_location") == [(True, COUNTY)] * 2
 
 
-async def test_a_rule_may_name_co_locations(town: Town) -> None:
+async def store_together(town: Town) -> None:
+    """A rule of its own for co-locations: two persons within a day."""
     document = {
         "title_zh": "时空伴随聚集", "title_en": "Many were where a case was", "level": "yellow",
         "point_kinds": ["co_location"], "min_points": 1, "min_kinds": 1, "min_persons": 2,
@@ -419,12 +421,65 @@ async def test_a_rule_may_name_co_locations(town: Town) -> None:
     )  # fmt: skip
     async with town.database.work(Actor("command")) as work:
         await store_policy(work, town.database.tables, file, state="active")
+
+
+async def test_a_rule_may_name_co_locations(town: Town) -> None:
+    await store_together(town)
     await town.hear(co_location("x"))
     await town.settle()
     assert await town.alerts() == []
     await town.hear(co_location("y"))
     await town.settle()
     assert (await town.the_alert()).rule_id == "together"
+
+
+async def judge_what_need_not_wait(town: Town) -> list[set[str]]:
+    """The keys of the rows that are left."""
+    loop = town.due_loop()
+    while await loop.judge_once():
+        pass
+    async with town.database.read() as session:
+        rows = await session.execute(select(standard.due))
+        return [set(row._mapping["keys"]) for row in rows]
+
+
+async def make_due_now(town: Town) -> None:
+    async with town.database.work(Actor("test")) as work:
+        await work.execute(update(standard.due).values(not_before=None))
+
+
+@pytest.mark.parametrize("alerting", [True, False])
+async def test_of_a_crowd_that_falls_what_an_alert_rests_on_falls_first(
+    town: Town, alerting: bool
+) -> None:
+    if alerting:
+        await store_together(town)
+    codes = [f"visitor {number}" for number in range(CROWD)]
+    await town.hear(case("p", standing=True, version=1), *map(co_location, codes))
+    await town.settle()
+    assert [row.state for row in await town.alerts()] == ["open"] * alerting
+    await town.hear(case("p", standing=False, version=2))
+    left = await judge_what_need_not_wait(town)
+    assert [row.state for row in await town.alerts()] == ["withdrawn"] * alerting
+    waiting = set[str]() if alerting else {str(co_location(code).record_id) for code in codes}
+    assert set().union(*left) == waiting
+    standing = [stands for stands, _ in await signals_of_kind(town, "co_location")]
+    assert standing == [not alerting] * CROWD
+    await make_due_now(town)
+    await town.settle()
+    assert await signals_of_kind(town, "co_location") == [(False, COUNTY)] * CROWD
+
+
+async def test_of_a_crowd_that_stands_again_nothing_waits(town: Town) -> None:
+    codes = [f"visitor {number}" for number in range(CROWD)]
+    await town.hear(case("p", standing=False, version=1), *map(co_location, codes))
+    await judge_what_need_not_wait(town)
+    await make_due_now(town)
+    await town.settle()
+    assert await signals_of_kind(town, "co_location") == [(False, COUNTY)] * CROWD
+    await town.hear(case("p", standing=True, version=2))
+    await town.settle()
+    assert await signals_of_kind(town, "co_location") == [(True, COUNTY)] * CROWD
 
 
 async def test_acts_are_refused_outside_the_viewers_areas_and_out_of_turn(town: Town) -> None:

@@ -6,10 +6,10 @@ import asyncio
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from services.tracing.app import service
-from services.tracing.handlers.case_judgement import judge_cases
+from services.tracing.handlers.case_judgement import CROWD, judge_cases
 from services.tracing.handlers.hand import decide_case
 from services.tracing.handlers.watch import WATCH, Watch
 from services.tracing.repository.cases import case_id_of, case_key
@@ -20,9 +20,9 @@ from shared.database.work import Actor, Database
 from shared.delivery.due import DueLoop, lanes_of
 from shared.delivery.faults import NoFaults
 from shared.events.base import Event
-from shared.events.tracing import CaseChanged, CoLocationChanged
+from shared.events.tracing import CaseChanged, CoLocationChanged, ContactChanged
 from shared.metrics import WATCHED_STAYS
-from tests.service.tracing.desk import DISEASE, Desk, declared, id_of, place, scan
+from tests.service.tracing.desk import DISEASE, Desk, declared, encounter, id_of, place, scan
 from tests.service.tracing.test_cases import ONSET, at_school, on
 
 TRACER = Viewer("staff:tracer", frozenset({"cases.read", "cases.write"}), (EVERYWHERE,))
@@ -184,6 +184,25 @@ async def test_a_discarded_case_takes_all_away_and_a_reopened_one_brings_them_ba
     back = await desk.co_locations("ill")
     assert {row["id"] for row in back.values()} == {row["id"] for row in before.values()}
     assert {row["version"] for row in back.values()} == {3}
+
+
+async def test_the_co_locations_of_a_crowd_fall_after_its_contacts(desk: Desk) -> None:
+    met = [encounter(f"e {n}", ("ill", f"met {n}"), on(4, 7), minutes=30) for n in range(CROWD)]
+    await desk.tell(*at_school("ill", "near", "by"), *met, ill())
+    async with desk.database.work(Actor(TRACER.subject)) as work:
+        case_id = case_id_of(id_of("ill"), DISEASE)
+        await decide_case(work, TRACER, case_id, action="discard", reason="a second look")
+    while await desk.due.judge_once():
+        pass
+    assert {event.standing for event in (await desk.said(ContactChanged))[-2:]} == {False}
+    assert all(event.standing for event in await desk.said(CoLocationChanged))
+    assert await kinds_due(desk) == ["co_location"]
+    async with desk.database.work(Actor("test")) as work:
+        await work.execute(update(standard.due).values(not_before=None))
+    await desk.judge()
+    assert [event.standing for event in (await desk.said(CoLocationChanged))[-2:]] == [False] * 2
+    await decide(desk, "reopen")
+    assert [event.standing for event in (await desk.said(CoLocationChanged))[-2:]] == [True] * 2
 
 
 async def test_nobody_is_told_of_a_case_that_was_discarded_before(desk: Desk) -> None:
