@@ -47,7 +47,7 @@ from shared.events.tracing import CaseChanged
 HOUSEHOLD = "household"
 # So many records of a case are a crowd, and so long its orders may take.
 CROWD = 1_000
-CROWD_SECONDS = 4.0
+CROWD_SECONDS = 15.0
 
 
 async def hear_places(work: Work, events: Sequence[PlaceChanged]) -> None:

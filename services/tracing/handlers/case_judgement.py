@@ -52,9 +52,9 @@ from shared.events.tracing import CaseChanged
 from shared.policy import PolicyInForce, Reader
 
 UNKNOWN_ZONE = ZoneInfo("UTC")
-# So many contacts in one go are a crowd, and so long are their orders under way.
+# So many contacts in one go are a crowd, and so long their orders may take.
 CROWD = 1_000
-CROWD_SECONDS = 6.0
+CROWD_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
