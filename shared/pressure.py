@@ -1,8 +1,8 @@
 """How busy the doors of this process are, and the courtesy of heavy streams towards them.
 
 One process has one thread. When phones press at the door, applying yesterday's scans can wait a
-moment; being told to wait at the gate cannot. Heavy groups give way, but never for longer than
-`GIVE_WAY_SECONDS` a batch: under any load they go on.
+moment; being told to wait at the gate cannot. Heavy groups give way, but for a bounded time before
+each batch: under any load they go on.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from contextlib import contextmanager
 # door gathers at two hundred single reports a second. Of batches of a hundred two are enough.
 BUSY_WRITES = 12
 BUSY_ROWS = 150
-GIVE_WAY_SECONDS = 2.0
 LOOK_SECONDS = 0.02
 
 
@@ -43,9 +42,9 @@ class Pressure:
         finally:
             self.rows -= number
 
-    async def give_way(self) -> None:
-        """Return when the doors are calm, or after `GIVE_WAY_SECONDS`."""
-        until = time.monotonic() + GIVE_WAY_SECONDS
+    async def give_way(self, *, seconds: float) -> None:
+        """Return when the doors are calm, or after so long."""
+        until = time.monotonic() + seconds
         # There is no event to await: pressure rises and falls with every request.
         while self.is_high and time.monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(LOOK_SECONDS)

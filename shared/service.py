@@ -34,8 +34,8 @@ class ConsumerGroup:
     batch_max: int = 500
     # True where a handler's effect has no versioned row: the inbox then keeps it single.
     once: bool = False
-    # True for a heavy stream that gives way, for a moment, while people wait at the doors.
-    patient: bool = False
+    # How long a heavy stream gives way before each batch while people wait at the doors.
+    gives_way_seconds: float = 0.0
 
 
 # `prompt`: somebody waits for it. `gathered`: soon, and cheaper for many at once. `steady`: the

@@ -40,7 +40,7 @@ consumers = (
             BreachChanged: store_breaches,
         },
     ),
-    ConsumerGroup("scans", {ScanRecorded: store_scans}, patient=True),
+    ConsumerGroup("scans", {ScanRecorded: store_scans}, gives_way_seconds=2.0),
     # A case in a crowd makes thousands at once: results and breaches do not wait behind them.
     ConsumerGroup("co_locations", {CoLocationChanged: store_co_locations}),
     ConsumerGroup(

@@ -17,7 +17,7 @@ from shared.service import ConsumerGroup
 
 consumers = (
     ConsumerGroup("facts", {ContactChanged: hear_contacts, CaseChanged: hear_cases}),
-    ConsumerGroup("scans", {ScanRecorded: hear_scans}, patient=True),
+    ConsumerGroup("scans", {ScanRecorded: hear_scans}, gives_way_seconds=2.0),
     ConsumerGroup(
         "copies",
         {PersonChanged: hear_persons, AreaChanged: hear_areas, PolicyChanged: hear_policies},

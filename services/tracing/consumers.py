@@ -32,7 +32,8 @@ from shared.service import ConsumerGroup
 
 CONSUMERS = (
     # Scans are the flood: nothing else waits behind them.
-    ConsumerGroup("scans", {ScanRecorded: store_scans}, batch_max=1_000, patient=True),
+    # Under any load two thousand scans a second: who asks whom somebody met should miss none.
+    ConsumerGroup("scans", {ScanRecorded: store_scans}, batch_max=2_500, gives_way_seconds=1.0),
     ConsumerGroup(
         "copies",
         {

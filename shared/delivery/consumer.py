@@ -104,9 +104,9 @@ class ConsumerLoop:
             await consumer.close()
 
     async def _turn(self, consumer: Consumer) -> None:
-        if self.group.patient and self._pressure.is_high:
+        if self.group.gives_way_seconds and self._pressure.is_high:
             await self._commit(consumer)
-            await self._pressure.give_way()
+            await self._pressure.give_way(seconds=self.group.gives_way_seconds)
         wait = WAIT_SECONDS
         if self._applied:
             wait = min(max(self._commit_at - time.monotonic(), 0.0), WAIT_SECONDS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from shared.pressure import BUSY_ROWS, BUSY_WRITES, Pressure
@@ -34,3 +36,21 @@ def test_rows_that_fail_press_no_longer() -> None:
     with pytest.raises(ValueError, match="refused"), pressure.of_rows(BUSY_ROWS):
         raise ValueError("refused")
     assert not pressure.is_high
+
+
+async def test_a_heavy_stream_gives_way_no_longer_than_it_says() -> None:
+    pressure = Pressure()
+    loop = asyncio.get_running_loop()
+    with pressure.of_rows(BUSY_ROWS):
+        began = loop.time()
+        await pressure.give_way(seconds=0.05)
+        assert 0.05 <= loop.time() - began < 1.0
+
+
+async def test_when_the_doors_are_calm_again_it_goes_on() -> None:
+    pressure = Pressure()
+    with pressure.of_rows(BUSY_ROWS):
+        going = asyncio.create_task(pressure.give_way(seconds=60.0))
+        await asyncio.sleep(0)
+        assert not going.done()
+    await asyncio.wait_for(going, timeout=5.0)

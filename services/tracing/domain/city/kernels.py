@@ -216,7 +216,7 @@ def own_stays(
 
 
 @njit(cache=True, nogil=True)
-def first_at_least(arrived: Array, low: int, high: int, wanted: int) -> int:
+def _first_at_least(arrived: Array, low: int, high: int, wanted: int) -> int:
     while low < high:
         middle = (low + high) >> 1
         if arrived[middle] < wanted:
@@ -255,7 +255,7 @@ def tell(
         if since >= span[1]:
             continue
         high = start[place + 1]
-        row = first_at_least(arrived, start[place], high, since + 1)
+        row = _first_at_least(arrived, start[place], high, since + 1)
         while row < high and arrived[row] < own_until[i]:
             other = person[row]
             if via[other] == own_person[i] and other != own_person[i]:
@@ -291,7 +291,7 @@ def own_encounters(
         who = person[source]
         if who < 0 or who >= len(start) - 1:
             continue
-        row = first_at_least(started, start[who], start[who + 1], from_at[source])
+        row = _first_at_least(started, start[who], start[who + 1], from_at[source])
         while row < start[who + 1] and started[row] < until_at[source]:
             if other[row] != who and seconds[row] >= 0:
                 if count < len(out_source):

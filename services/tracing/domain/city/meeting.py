@@ -11,7 +11,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from services.tracing.domain.city.kernels import first_at_least
 from services.tracing.domain.city.times import NEVER
 
 Array = NDArray[Any]
@@ -26,6 +25,19 @@ def _comes_before(one: int, other: int, high: Array, low: Array) -> Any:
     if high[one] != high[other]:
         return high[one] < high[other]
     return low[one] < low[other]
+
+
+# As in `kernels`, and not taken from there: the compiler keeps what it made of this file until this
+# file changes, and would keep a function of another file with it.
+@njit(cache=True, nogil=True)
+def _first_at_least(arrived: Array, low: int, high: int, wanted: int) -> int:
+    while low < high:
+        middle = (low + high) >> 1
+        if arrived[middle] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 @njit(cache=True, nogil=True)
@@ -128,7 +140,7 @@ def meet(
             if came <= since:
                 if since >= span[1]:
                     break
-                row = first_at_least(arrived, row, last_row, since + 1)
+                row = _first_at_least(arrived, row, last_row, since + 1)
                 continue
             went = left[row]
             if went == NEVER and stay != NEVER:
