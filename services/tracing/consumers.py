@@ -33,7 +33,7 @@ from shared.service import ConsumerGroup
 CONSUMERS = (
     # Scans are the flood: nothing else waits behind them.
     # Under any load two thousand scans a second: who asks whom somebody met should miss none.
-    ConsumerGroup("scans", {ScanRecorded: store_scans}, batch_max=2_500, gives_way_seconds=1.0),
+    ConsumerGroup("scans", {ScanRecorded: store_scans}, batch_max=2_500, gives_way_seconds=0.5),
     ConsumerGroup(
         "copies",
         {
